@@ -1,0 +1,14 @@
+//! The kernel, the disk and other processes, as Weir uses them. Mechanism only: no policy, no WebAssembly.
+//!
+//! Each module below stands for one interface of the contract (`guest-sdk/wit`) and offers its operations on real
+//! objects. All `unsafe` code and all raw system calls of the project are in this crate.
+
+pub mod error;
+
+pub use error::{Error, ErrorKind, Result};
+
+// Namespaces and rtnetlink.
+
+// Firewall.
+
+// Files and processes.
