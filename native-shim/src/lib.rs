@@ -4,10 +4,19 @@
 //! objects. All `unsafe` code and all raw system calls of the project are in this crate.
 
 pub mod error;
+pub mod family;
 
 pub use error::{Error, ErrorKind, Result};
 
 // Namespaces and rtnetlink.
+pub mod address;
+pub mod bridge;
+pub mod link;
+pub mod neighbor;
+pub mod netns;
+pub mod route;
+pub mod rule;
+pub mod sysctl;
 
 // Firewall.
 

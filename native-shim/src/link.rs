@@ -1,0 +1,184 @@
+//! Links (network interfaces): find, create, change, delete. See rtnetlink(7).
+
+use std::time::Duration;
+
+use crate::bridge::BridgeOptions;
+use crate::netns::Netns;
+use crate::{Error, ErrorKind, Result};
+
+/// RFC 2863 operational state, IFLA_OPERSTATE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OperationalState {
+    /// The driver does not tell.
+    #[default]
+    Unknown,
+    /// The device is not there.
+    NotPresent,
+    /// Down.
+    Down,
+    /// A link below is down.
+    LowerLayerDown,
+    /// In a test mode.
+    Testing,
+    /// Waits for something outside, for instance authentication.
+    Dormant,
+    /// Passes packets.
+    Up,
+}
+
+/// What the kernel says of a link now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkInfo {
+    /// Interface index, unique in its namespace.
+    pub index: u32,
+    /// Interface name.
+    pub name: String,
+    /// Kind as in IFLA_INFO_KIND ("veth", "bridge", "macvlan"); none for hardware and loopback.
+    pub kind: Option<String>,
+    /// True for the loopback interface.
+    pub loopback: bool,
+    /// Hardware address; empty where the link has none.
+    pub mac: Vec<u8>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Administrative state (IFF_UP).
+    pub up: bool,
+    /// Operational state.
+    pub operational_state: OperationalState,
+    /// The link below or the cable is there (IFF_LOWER_UP).
+    pub carrier: bool,
+    /// Index of the link that this one is a port or slave of (IFLA_MASTER).
+    pub controller: Option<u32>,
+    /// Index of the link below or of the veth peer (IFLA_LINK); it may lie in another namespace.
+    pub lower: Option<u32>,
+    /// Promiscuous mode asked for by an administrator (IFF_PROMISC).
+    pub promiscuous: bool,
+    /// All-multicast mode asked for by an administrator (IFF_ALLMULTI).
+    pub all_multicast: bool,
+    /// Length of the transmit queue in packets.
+    pub tx_queue_length: u32,
+    /// Free text (IFLA_IFALIAS).
+    pub alias: Option<String>,
+}
+
+/// Changes to make together, in one request to the kernel. A field that is none stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinkChanges {
+    /// Administrative state.
+    pub up: Option<bool>,
+    /// A new name.
+    pub name: Option<String>,
+    /// MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Hardware address.
+    pub mac: Option<Vec<u8>>,
+    /// Promiscuous mode.
+    pub promiscuous: Option<bool>,
+    /// All-multicast mode.
+    pub all_multicast: Option<bool>,
+    /// Length of the transmit queue in packets.
+    pub tx_queue_length: Option<u32>,
+    /// Free text; empty removes it.
+    pub alias: Option<String>,
+}
+
+/// One end of a veth pair that is to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct VethEnd {
+    /// Name; none: `veth` and eight random hexadecimal digits, tried again where taken.
+    pub name: Option<String>,
+    /// Hardware address; none: the kernel chooses.
+    pub mac: Option<Vec<u8>>,
+    /// MTU in bytes; none: the kernel's default.
+    pub mtu: Option<u32>,
+}
+
+/// A link that was made just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatedLink {
+    /// Interface index.
+    pub index: u32,
+    /// Interface name.
+    pub name: String,
+}
+
+/// What kind of link to make, with what only this kind has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LinkKind {
+    /// A Linux bridge.
+    Bridge(BridgeOptions),
+}
+
+/// A link that is to be made, of any kind that lives in one namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLink {
+    /// Name.
+    pub name: String,
+    /// Hardware address; none: the kernel chooses.
+    pub mac: Option<Vec<u8>>,
+    /// MTU in bytes; none: the kernel's default.
+    pub mtu: Option<u32>,
+    /// Kind.
+    pub kind: LinkKind,
+}
+
+fn unbuilt<T>() -> Result<T> {
+    Err(Error::new(ErrorKind::Unsupported, "links are not built yet"))
+}
+
+/// Find a link by name; alternative names count.
+pub fn find(_namespace: &Netns, _name: &str) -> Result<Option<LinkInfo>> {
+    unbuilt()
+}
+
+/// Find a link by interface index.
+pub fn find_by_index(_namespace: &Netns, _index: u32) -> Result<Option<LinkInfo>> {
+    unbuilt()
+}
+
+/// What the kernel says of a link now. `NotFound` where it is gone.
+pub fn info(_namespace: &Netns, _index: u32) -> Result<LinkInfo> {
+    unbuilt()
+}
+
+/// All links of a namespace.
+pub fn list(_namespace: &Netns) -> Result<Vec<LinkInfo>> {
+    unbuilt()
+}
+
+/// Apply changes, in one request.
+pub fn update(_namespace: &Netns, _index: u32, _changes: &LinkChanges) -> Result<()> {
+    unbuilt()
+}
+
+/// Make a link, down. `AlreadyExists` where the name is taken.
+pub fn create(_namespace: &Netns, _link: &NewLink) -> Result<CreatedLink> {
+    unbuilt()
+}
+
+/// Make a veth pair, both ends down: the first in `container`, its peer in `host`, in one request.
+/// `AlreadyExists` names the end whose name is taken.
+pub fn create_veth(
+    _container: &Netns,
+    _container_end: &VethEnd,
+    _host: &Netns,
+    _host_end: &VethEnd,
+) -> Result<(CreatedLink, CreatedLink)> {
+    unbuilt()
+}
+
+/// A name that `create_veth` would choose: `veth` and eight random hexadecimal digits.
+pub fn random_veth_name() -> Result<String> {
+    unbuilt()
+}
+
+/// Delete a link. `NotFound` where it is gone.
+pub fn delete(_namespace: &Netns, _index: u32) -> Result<()> {
+    unbuilt()
+}
+
+/// Wait until the operational state is up, or unknown with carrier. False: not within the time.
+pub fn wait_operational(_namespace: &Netns, _index: u32, _timeout: Duration) -> Result<bool> {
+    unbuilt()
+}
