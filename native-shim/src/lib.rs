@@ -19,5 +19,14 @@ pub mod rule;
 pub mod sysctl;
 
 // Firewall.
+pub mod conntrack;
+pub mod family;
+pub mod iptables;
+pub mod nftables;
 
 // Files and processes.
+pub mod attachment;
+pub mod attachment_state;
+pub mod exec;
+pub mod ipam_store;
+pub mod resolver;
