@@ -20,7 +20,6 @@ pub mod sysctl;
 
 // Firewall.
 pub mod conntrack;
-pub mod family;
 pub mod iptables;
 pub mod nftables;
 
