@@ -1,10 +1,28 @@
 //! Finds and runs native CNI plugins: environment and standard input in, standard output, error and status out.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{ErrorKind as IoKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
-use crate::Result;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use crate::{Error, ErrorKind, Result};
+
+/// A plugin that prints more is stopped.
+const STDOUT_LIMIT: usize = 10 << 20;
+/// What comes after this on standard error is dropped.
+const STDERR_LIMIT: usize = 1 << 20;
+/// How often a plugin file that is just being written is tried, and how long apart.
+const BUSY_TRIES: u32 = 5;
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
 /// One run of a plugin.
 #[derive(Debug, Clone)]
@@ -34,13 +52,169 @@ pub struct Output {
 
 /// The first regular executable file named `plugin_type` in the directories. `NotFound` names them all.
 pub fn find(plugin_type: &str, directories: &[PathBuf]) -> Result<PathBuf> {
-    let _ = (plugin_type, directories);
-    Err(crate::Error::new(crate::ErrorKind::Unsupported, "not built yet"))
+    if plugin_type.is_empty() || plugin_type == "." || plugin_type == ".." || plugin_type.contains(['/', '\0']) {
+        return Err(Error::new(
+            ErrorKind::Invalid,
+            format!("{plugin_type:?} is no plugin type: a plugin type is the name of a file, without a directory"),
+        ));
+    }
+    let is_plugin = |path: &PathBuf| {
+        path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    let found = directories.iter().filter(|d| !d.as_os_str().is_empty()).map(|d| d.join(plugin_type)).find(is_plugin);
+    found.ok_or_else(|| {
+        let looked: Vec<_> = directories.iter().map(|d| d.display().to_string()).collect();
+        Error::new(
+            ErrorKind::NotFound,
+            format!("no executable file {plugin_type:?} in [{}]: install the plugin there", looked.join(", ")),
+        )
+    })
 }
 
 /// Run a plugin to its end. An exit status other than 0 is no error here. `TimedOut`: it was killed. `Busy`: the file
 /// is being written (ETXTBSY) and stayed so. `Exhausted`: it printed more than 10 MiB.
 pub fn run(invocation: &Invocation<'_>) -> Result<Output> {
-    let _ = invocation;
-    Err(crate::Error::new(crate::ErrorKind::Unsupported, "not built yet"))
+    let deadline = Instant::now().checked_add(invocation.timeout);
+    let mut child = Running { child: spawn(invocation)?, reaped: false };
+    let (stdout, stderr) = converse(&mut child.child, invocation, deadline)?;
+    let status = child.wait(invocation, deadline)?;
+    Ok(Output { status: status.code(), signal: status.signal(), stdout, stderr })
 }
+
+/// A child that does not outlive its owner: dropped before it was waited for, it is killed with its process group.
+struct Running {
+    child: Child,
+    reaped: bool,
+}
+
+impl Running {
+    fn wait(&mut self, invocation: &Invocation<'_>, deadline: Option<Instant>) -> Result<ExitStatus> {
+        let doing = || format!("wait for the plugin {}", invocation.path.display());
+        let pid = Pid::from_child(&self.child);
+        let exited = pidfd_open(pid, PidfdFlags::empty()).map_err(|e| Error::io(doing(), &e.into()))?;
+        wait_ready(&mut [PollFd::new(&exited, PollFlags::IN)], invocation, deadline)?;
+        let status = self.child.wait().map_err(|e| Error::io(doing(), &e))?;
+        self.reaped = true;
+        Ok(status)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.reaped {
+            // Not reaped, so the number of the group cannot stand for anybody else.
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+fn spawn(invocation: &Invocation<'_>) -> Result<Child> {
+    let mut command = Command::new(invocation.path);
+    command.env_clear().envs(invocation.environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // A group of its own, so that a timeout reaches the programs that the plugin started.
+    command.process_group(0);
+    let mut tries = 0;
+    loop {
+        match command.spawn() {
+            Ok(child) => return Ok(child),
+            Err(error) if error.kind() == IoKind::ExecutableFileBusy => {
+                tries += 1;
+                if tries == BUSY_TRIES {
+                    return Err(Error::new(
+                        ErrorKind::Busy,
+                        format!("run the plugin {}: the file is being written; try again", invocation.path.display()),
+                    ));
+                }
+                std::thread::sleep(BUSY_PAUSE);
+            }
+            Err(error) => return Err(Error::io(format!("run the plugin {}", invocation.path.display()), &error)),
+        }
+    }
+}
+
+/// Write standard input and read both outputs at once, so that neither side waits for the other for ever.
+fn converse(child: &mut Child, call: &Invocation<'_>, deadline: Option<Instant>) -> Result<(Vec<u8>, Vec<u8>)> {
+    let io = |e: std::io::Error| Error::io(format!("talk to the plugin {}", call.path.display()), &e);
+    let mut stdin = nonblocking(child.stdin.take().map(OwnedFd::from)).map_err(io)?;
+    let mut stdout = nonblocking(child.stdout.take().map(OwnedFd::from)).map_err(io)?;
+    let mut stderr = nonblocking(child.stderr.take().map(OwnedFd::from)).map_err(io)?;
+    let (mut printed, mut diagnostics) = (Vec::new(), Vec::new());
+    let mut unsent = call.input;
+    if unsent.is_empty() {
+        stdin = None;
+    }
+    while stdin.is_some() || stdout.is_some() || stderr.is_some() {
+        let fds = [(&stdin, PollFlags::OUT), (&stdout, PollFlags::IN), (&stderr, PollFlags::IN)];
+        let mut polled: Vec<_> = fds
+            .iter()
+            .filter_map(|(file, flags)| file.as_ref().map(|file| PollFd::from_borrowed_fd(file.as_fd(), *flags)))
+            .collect();
+        wait_ready(&mut polled, call, deadline)?;
+        if let Some(mut file) = stdin.as_ref() {
+            match file.write(unsent) {
+                Ok(sent) => unsent = unsent.get(sent..).unwrap_or_default(),
+                Err(e) if e.kind() == IoKind::WouldBlock || e.kind() == IoKind::Interrupted => {}
+                // A plugin need not read its input (VERSION does not).
+                Err(e) if e.kind() == IoKind::BrokenPipe => unsent = &[],
+                Err(e) => return Err(io(e)),
+            }
+            if unsent.is_empty() {
+                stdin = None;
+            }
+        }
+        read_some(&mut stdout, &mut printed).map_err(io)?;
+        read_some(&mut stderr, &mut diagnostics).map_err(io)?;
+        diagnostics.truncate(STDERR_LIMIT);
+        if printed.len() > STDOUT_LIMIT {
+            return Err(Error::new(
+                ErrorKind::Exhausted,
+                format!("the plugin {} printed more than {STDOUT_LIMIT} bytes and was stopped", call.path.display()),
+            ));
+        }
+    }
+    Ok((printed, diagnostics))
+}
+
+fn nonblocking(pipe: Option<OwnedFd>) -> std::io::Result<Option<File>> {
+    let Some(pipe) = pipe else { return Ok(None) };
+    let flags = rustix::fs::fcntl_getfl(&pipe)?;
+    rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?;
+    Ok(Some(File::from(pipe)))
+}
+
+/// Read what is there; at the end the file is closed.
+fn read_some(file: &mut Option<File>, into: &mut Vec<u8>) -> std::io::Result<()> {
+    let Some(open) = file.as_mut() else { return Ok(()) };
+    let mut buffer = [0; 16 * 1024];
+    match open.read(&mut buffer) {
+        Ok(0) => *file = None,
+        Ok(count) => into.extend_from_slice(buffer.get(..count).unwrap_or_default()),
+        Err(e) if e.kind() == IoKind::WouldBlock || e.kind() == IoKind::Interrupted => {}
+        Err(e) => return Err(e),
+    }
+    Ok(())
+}
+
+fn wait_ready(fds: &mut [PollFd<'_>], invocation: &Invocation<'_>, deadline: Option<Instant>) -> Result<()> {
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(fds, timeout.as_ref()) {
+            Ok(0) => {
+                let (path, limit) = (invocation.path.display(), invocation.timeout.as_millis());
+                let message = format!("the plugin {path} did not end within {limit} ms and was killed");
+                return Err(Error::new(ErrorKind::TimedOut, message));
+            }
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Error::io(format!("wait for {}", invocation.path.display()), &errno.into())),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "exec_tests.rs"]
+mod tests;
