@@ -1,0 +1,14 @@
+//! The functions and resources of the contract: the host's own in WebAssembly, an in-memory model of a host
+//! ([`testing`](crate::testing)) everywhere else. Same module paths, same signatures.
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use crate::bindings::weir::cni::{
+    addresses, attachment_state, bridges, clock, conntrack, container_namespace, delegate, host_namespace, ipam_store,
+    iptables, links, log, namespaces, nftables, resolver, routes, sysctls,
+};
+
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use crate::testing::imports::{
+    addresses, attachment_state, bridges, clock, conntrack, container_namespace, delegate, host_namespace, ipam_store,
+    iptables, links, log, namespaces, nftables, resolver, routes, sysctls,
+};

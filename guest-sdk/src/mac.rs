@@ -1,0 +1,111 @@
+//! Hardware addresses.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A hardware address: six bytes for Ethernet, other lengths for other link types, empty where a link has none.
+/// Shown as the kernel and the reference plugins do: `0a:58:0a:01:00:02`.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct MacAddress(Vec<u8>);
+
+/// The text is no hardware address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseMacError(String);
+
+impl MacAddress {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the link has no hardware address.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl From<Vec<u8>> for MacAddress {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl From<MacAddress> for Vec<u8> {
+    fn from(mac: MacAddress) -> Self {
+        mac.0
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = ParseMacError;
+
+    /// Accepts what Go's `net.ParseMAC` does: 6, 8 or 20 bytes as pairs parted by `:` or `-`, or as groups of four
+    /// digits parted by `.`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let error = || ParseMacError(text.to_owned());
+        let (separator, digits) = match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
+            Some(b':') => (':', 2),
+            Some(b'-') => ('-', 2),
+            Some(b'.') => ('.', 4),
+            _ => return Err(error()),
+        };
+        let mut bytes = Vec::with_capacity(6);
+        for group in text.split(separator) {
+            if group.len() != digits || !group.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(error());
+            }
+            let number = u16::from_str_radix(group, 16).map_err(|_| error())?;
+            let [high, low] = number.to_be_bytes();
+            if digits == 4 {
+                bytes.push(high);
+            }
+            bytes.push(low);
+        }
+        if matches!(bytes.len(), 6 | 8 | 20) { Ok(Self(bytes)) } else { Err(error()) }
+    }
+}
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (position, byte) in self.0.iter().enumerate() {
+            if position > 0 {
+                f.write_str(":")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for ParseMacError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is no hardware address; write it as 0a:58:0a:01:00:02", self.0)
+    }
+}
+
+impl std::error::Error for ParseMacError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mac_is_read_in_all_three_notations_and_shown_in_one() {
+        for text in ["0A:58:0a:01:00:02", "0a-58-0a-01-00-02", "0a58.0a01.0002"] {
+            assert_eq!(text.parse::<MacAddress>().map(|mac| mac.to_string()), Ok("0a:58:0a:01:00:02".to_owned()));
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_mac_is_refused() {
+        for text in ["", "0a", "0a:58:0a:01:00", "0a:58:0a:01:00:0g", "0a:58:0a:01:00-02", "0a:58:0a:01:00:02:", "é:é"] {
+            assert!(text.parse::<MacAddress>().is_err(), "{text:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Network namespaces and what is in them: links, addresses, bridges, routes, kernel parameters, packet filters.
+//!
+//! Everything starts at [`Netns::container`] and, for plugins that may, [`Netns::host`].
+
+mod bridge;
+pub mod conntrack;
+pub mod iptables;
+mod link;
+mod netns;
+pub mod nftables;
+mod route;
+mod sysctl;
+
+pub use crate::bindings::weir::cni::bridges::{BridgeOptions, PortOptions, PortVlan};
+pub use crate::bindings::weir::cni::links::{LinkChanges, OperationalState, VethEnd};
+pub use crate::bindings::weir::cni::routes::Conflict;
+pub use crate::bindings::weir::cni::types::IpFamily;
+pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
+pub use netns::Netns;
+pub use route::{Route, RouteFilter};
+pub use sysctl::allow_list as sysctl_allow_list;
