@@ -21,6 +21,7 @@ pub mod sysctl;
 // Firewall.
 pub mod conntrack;
 pub mod iptables;
+mod netfilter;
 pub mod nftables;
 
 // Files and processes.
@@ -28,4 +29,12 @@ pub mod attachment;
 pub mod attachment_state;
 pub mod exec;
 pub mod ipam_store;
+pub mod process;
 pub mod resolver;
+
+// The host keeps these in tables that must be able to cross threads: caches inside them use Mutex or OnceLock.
+const _: () = {
+    const fn crosses_threads<T: Send + Sync>() {}
+    crosses_threads::<netns::Netns>();
+    crosses_threads::<ipam_store::Store>();
+};
