@@ -1,1 +1,22 @@
-//! 
+//! Runs CNI plugins as sandboxed WebAssembly components.
+//!
+//! The way of one command, each step a module:
+//!
+//! 1. [`contract`] turns the process's environment and standard input into a checked [`contract::Invocation`].
+//! 2. [`registry`] finds the plugin of that name: its manifest, its grants, its compiled code.
+//! 3. [`sandbox`] maps the code and links only what the plugin imports and was granted.
+//! 4. [`broker`] stands below all bindings: every host call of every guest passes its one check on the way to
+//!    `weir-native`.
+//! 5. [`delegate`] runs another plugin for a guest, in an instance of its own.
+//!
+//! [`compiler`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
+
+pub mod broker;
+#[cfg(feature = "compiler")]
+pub mod cli;
+#[cfg(feature = "compiler")]
+pub mod compiler;
+pub mod contract;
+pub mod delegate;
+pub mod registry;
+pub mod sandbox;

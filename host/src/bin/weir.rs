@@ -1,1 +1,5 @@
-fn main() {}
+//! What operators and authors use.
+
+fn main() -> std::process::ExitCode {
+    weir::cli::main()
+}

@@ -1,0 +1,68 @@
+//! Every function that a guest may call, as data. A binding cannot reach `weir-native` without naming one of these, so
+//! what is decided here holds for all bindings.
+
+macro_rules! functions {
+    ($($interface:ident = $interface_name:literal { $($variant:ident = $name:literal),* $(,)? })*) => {
+        /// A function of the contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Function {
+            $($(#[doc = concat!("`", $interface_name, ".", $name, "`")] $variant,)*)*
+        }
+
+        /// Names of all interfaces of the contract that hold functions, in kebab case.
+        pub const INTERFACES: &[&str] = &[$($interface_name),*];
+
+        impl Function {
+            /// The interface that the function belongs to.
+            pub fn interface(self) -> &'static str {
+                match self { $($(Self::$variant)|* => $interface_name,)* }
+            }
+
+            /// The function's name.
+            pub fn name(self) -> &'static str {
+                match self { $($(Self::$variant => $name,)*)* }
+            }
+        }
+    };
+}
+
+functions! {
+    container_namespace = "container-namespace" { ContainerNamespaceOpen = "open" }
+    host_namespace = "host-namespace" { HostNamespaceOpen = "open" }
+    log = "log" { LogWrite = "write" }
+    clock = "clock" { ClockNow = "now", ClockSleep = "sleep" }
+    links = "links" {
+        LinkInfo = "link.info", LinkUpdate = "link.update", LinkWaitOperational = "link.wait-operational",
+        LinkDelete = "link.delete", LinksFind = "find", LinksFindByIndex = "find-by-index", LinksList = "list",
+        LinksCreateVeth = "create-veth",
+    }
+    bridges = "bridges" {
+        BridgesCreate = "create", BridgesVlanFiltering = "vlan-filtering",
+        BridgesSetVlanFiltering = "set-vlan-filtering", BridgesAttach = "attach", BridgesPort = "port",
+        BridgesAddVlans = "add-vlans", BridgesRemoveVlans = "remove-vlans", BridgesListVlans = "list-vlans",
+    }
+    addresses = "addresses" {
+        AddressesList = "list", AddressesAdd = "add", AddressesRemove = "remove",
+        AddressesWaitSettled = "wait-settled", AddressesAnnounce = "announce",
+    }
+    routes = "routes" {
+        RoutesAdd = "add", RoutesRemove = "remove", RoutesList = "list", RoutesLookup = "lookup",
+    }
+    sysctls = "sysctls" { SysctlsGet = "get", SysctlsSet = "set", SysctlsAllowList = "allow-list" }
+    nftables = "nftables" {
+        NftablesApply = "apply", NftablesListRules = "list-rules", NftablesListChains = "list-chains",
+        NftablesListElements = "list-elements",
+    }
+    iptables = "iptables" {
+        IptablesSave = "save", IptablesRestore = "restore", IptablesAvailable = "available",
+    }
+    conntrack = "conntrack" { ConntrackFlush = "flush" }
+    ipam_store = "ipam-store" {
+        StoreOpen = "open", StoreAllocate = "store.allocate", StoreReserve = "store.reserve",
+        StoreReleaseAddress = "store.release-address", StoreRelease = "store.release", StoreFind = "store.find",
+        StoreList = "store.list", StoreRetain = "store.retain", StoreCountFree = "store.count-free",
+    }
+    resolver = "resolver" { ResolverLoad = "load" }
+    attachment_state = "attachment-state" { StateLoad = "load", StateSave = "save", StateRemove = "remove" }
+    delegate = "delegate" { DelegateCall = "call" }
+}

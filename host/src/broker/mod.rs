@@ -1,0 +1,147 @@
+//! The one place that every host call of every guest passes, below all bindings and all versions of the contract.
+//!
+//! Here a call is counted, checked against the deadline and the grants, and traced. Nothing else in this crate
+//! may call what changes the system in `weir-native`.
+
+pub mod function;
+pub mod limits;
+pub mod trace;
+
+use std::time::Instant;
+
+pub use function::Function;
+pub use limits::Limits;
+
+use crate::registry::Grants;
+
+/// Why a guest must stop now. Becomes a trap: the guest gets no chance to go on.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Stop {
+    /// Too many host calls.
+    #[error("made more than {0} host calls")]
+    HostCalls(u64),
+    /// The command takes too long.
+    #[error("did not finish within {0} ms")]
+    Deadline(u128),
+}
+
+/// What stands between one instance of a plugin and the system.
+#[derive(Debug)]
+pub struct Broker {
+    plugin: String,
+    grants: Grants,
+    limits: Limits,
+    started: Instant,
+    calls: u64,
+}
+
+impl Broker {
+    /// A broker for one instance.
+    pub fn new(plugin: &str, grants: Grants, limits: Limits) -> Self {
+        Self { plugin: plugin.to_owned(), grants, limits, started: Instant::now(), calls: 0 }
+    }
+
+    /// The plugin that it stands in front of.
+    pub fn plugin(&self) -> &str {
+        &self.plugin
+    }
+
+    /// What the operator allowed it.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
+    /// Carry out one host call, or refuse it.
+    ///
+    /// The outer error stops the guest; the inner one is its own to handle.
+    ///
+    /// # Errors
+    /// [`Stop`] where a limit is hit.
+    pub fn call<T>(
+        &mut self,
+        function: Function,
+        act: impl FnOnce() -> weir_native::Result<T>,
+    ) -> Result<weir_native::Result<T>, Stop> {
+        self.admit(function)?;
+        if !self.is_granted(function) {
+            return Ok(Err(weir_native::Error::new(
+                weir_native::ErrorKind::Denied,
+                format!(
+                    "{} was not granted {}.{}; the grant {:?} would allow it",
+                    self.plugin,
+                    function.interface(),
+                    function.name(),
+                    function.interface()
+                ),
+            )));
+        }
+        let outcome = act();
+        trace::host_call(&self.plugin, function, outcome.as_ref().err());
+        Ok(outcome)
+    }
+
+    fn admit(&mut self, _function: Function) -> Result<(), Stop> {
+        self.calls = self.calls.saturating_add(1);
+        if self.calls > self.limits.host_calls {
+            return Err(Stop::HostCalls(self.limits.host_calls));
+        }
+        if self.started.elapsed() > self.limits.wall_time {
+            return Err(Stop::Deadline(self.limits.wall_time.as_millis()));
+        }
+        Ok(())
+    }
+
+    fn is_granted(&self, function: Function) -> bool {
+        self.grants.interfaces.iter().any(|interface| interface == function.interface())
+    }
+
+    /// How long the command may still take.
+    pub fn time_left(&self) -> std::time::Duration {
+        self.limits.wall_time.saturating_sub(self.started.elapsed())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests may panic")]
+    use super::*;
+
+    fn broker(interfaces: &[&str], limits: Limits) -> Broker {
+        let interfaces = interfaces.iter().map(|&i| i.to_owned()).collect();
+        Broker::new("p", Grants { interfaces, native_delegates: Vec::new() }, limits)
+    }
+
+    #[test]
+    fn what_is_not_granted_is_denied_and_not_done() {
+        let mut broker = broker(&["links"], Limits::default());
+        let mut done = false;
+        let outcome = broker.call(Function::SysctlsSet, || {
+            done = true;
+            Ok(())
+        });
+        assert_eq!(outcome.unwrap().unwrap_err().kind, weir_native::ErrorKind::Denied);
+        assert!(!done);
+        assert!(broker.call(Function::LinksFind, || Ok(())).unwrap().is_ok());
+    }
+
+    #[test]
+    fn an_empty_grant_means_nothing() {
+        let mut broker = broker(&[], Limits::default());
+        assert!(broker.call(Function::ClockNow, || Ok(())).unwrap().is_err());
+    }
+
+    #[test]
+    fn the_call_after_the_last_allowed_one_stops_the_guest() {
+        let mut broker = broker(&["clock"], Limits { host_calls: 2, ..Limits::default() });
+        assert!(broker.call(Function::ClockNow, || Ok(())).is_ok());
+        assert!(broker.call(Function::ClockNow, || Ok(())).is_ok());
+        assert!(matches!(broker.call(Function::ClockNow, || Ok(())), Err(Stop::HostCalls(2))));
+    }
+
+    #[test]
+    fn no_call_is_made_after_the_deadline() {
+        let mut broker = broker(&["clock"], Limits { wall_time: std::time::Duration::ZERO, ..Limits::default() });
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        assert!(matches!(broker.call(Function::ClockNow, || Ok(())), Err(Stop::Deadline(0))));
+    }
+}

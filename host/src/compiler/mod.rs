@@ -1,0 +1,11 @@
+//! From a component as its author shipped it to an entry of the registry with native code. Operators' side only:
+//! `weir-cni` is built without this module.
+
+mod component;
+mod files;
+mod install;
+mod pack;
+
+pub use component::{ComponentError, ComponentFacts, read_component};
+pub use install::{InstallError, InstallOptions, Installed, install, recompile_stale, remove};
+pub use pack::pack;

@@ -1,0 +1,110 @@
+//! From the process that a runtime started to its exit status.
+
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use cni_spec::config;
+use cni_spec::error::{Error, INVALID_ENVIRONMENT, IO_FAILURE};
+use cni_spec::version::{LATEST, Version};
+
+use super::{Command, Invocation, Variables, code, output};
+use crate::broker::Limits;
+use crate::registry::{Registry, RegistryError};
+use crate::sandbox::{self, PluginOutcome, Session};
+
+/// A network configuration is far smaller; what is larger is refused unread.
+const MAX_INPUT: u64 = 16 << 20;
+
+/// Serve one command of the exec contract. The plugin is the one that the program is called as.
+pub fn main() -> ExitCode {
+    let called_as = std::env::args_os().next().unwrap_or_default();
+    let name = Path::new(&called_as).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if name == "weir-cni" || name.is_empty() {
+        eprintln!(
+            "weir-cni {} runs CNI plugins as WebAssembly. It is called through the links that `weir install` makes, by the \
+             name of a plugin.",
+            env!("CARGO_PKG_VERSION")
+        );
+        return ExitCode::from(2);
+    }
+    let mut version = None;
+    match serve(&name, &mut version) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::print_error(&error, version);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
+    let registry = Registry::of_this_program().map_err(unavailable)?;
+    if variable("CNI_COMMAND")?.is_empty() {
+        return about(name, &registry);
+    }
+    let variables = Variables::read(variable);
+    // The configuration is read before the variables are judged: an error object names its version.
+    let input = read_input();
+    if let Ok(input) = &input {
+        *version = config::version_hint(input);
+    }
+    let variables = variables?;
+    let entry = registry.entry(name).map_err(unavailable)?;
+    if variables.command == Command::Version {
+        return answer_version(&input?, &entry.manifest.cni_versions);
+    }
+    let invocation = Invocation::check(variables, &input?, &entry.manifest.cni_versions)?;
+    *version = Some(invocation.version);
+    let (command, result_version) = (invocation.command, invocation.version);
+    let session = Arc::new(Session::new(registry, invocation)?);
+    let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, Limits::default())?;
+    if let PluginOutcome::Result(result) = outcome {
+        let value = result.to_json(result_version)?;
+        output::print(&value).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the result: {e}")))?;
+    }
+    // What is still open is left to the end of the process: closing a netlink socket after nftables objects were
+    // deleted waits for the kernel.
+    std::mem::forget(session);
+    Ok(())
+}
+
+/// Without a command a person is asking: say what this is.
+fn about(name: &str, registry: &Registry) -> Result<(), Error> {
+    let entry = registry.entry(name).map_err(unavailable)?;
+    let versions: Vec<String> = entry.manifest.cni_versions.iter().map(ToString::to_string).collect();
+    eprintln!("CNI plugin {name} {}: {}", entry.manifest.version, entry.manifest.description);
+    eprintln!("CNI versions: {}", versions.join(", "));
+    Ok(())
+}
+
+fn answer_version(input: &[u8], supported: &[Version]) -> Result<(), Error> {
+    let asked = config::version_hint(input).unwrap_or(LATEST);
+    let answer = output::version_answer(&asked.to_string(), supported);
+    output::print_line(&answer).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the versions: {e}")))
+}
+
+fn read_input() -> Result<Vec<u8>, Error> {
+    let mut input = Vec::with_capacity(4096);
+    let count = std::io::stdin()
+        .lock()
+        .take(MAX_INPUT)
+        .read_to_end(&mut input)
+        .map_err(|e| Error::new(IO_FAILURE, format!("cannot read the network configuration from standard input: {e}")))?;
+    if count as u64 == MAX_INPUT {
+        return Err(Error::new(IO_FAILURE, format!("the network configuration is larger than {MAX_INPUT} bytes")));
+    }
+    Ok(input)
+}
+
+fn variable(name: &str) -> Result<String, Error> {
+    std::env::var_os(name)
+        .map_or(Ok(String::new()), OsString::into_string)
+        .map_err(|text| Error::new(INVALID_ENVIRONMENT, format!("{name} is not UTF-8: {text:?}")))
+}
+
+fn unavailable(error: RegistryError) -> Error {
+    Error::new(code::PLUGIN_UNAVAILABLE, error.to_string())
+}

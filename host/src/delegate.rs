@@ -1,0 +1,118 @@
+//! Plugin delegation (CNI specification 1.1.0, section 4): one plugin asks for another, for the same attachment.
+//!
+//! A plugin of the registry runs in this process, in an instance and with grants of its own. A native plugin is
+//! executed from CNI_PATH only where the caller's grants name its type.
+
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cni_spec::config::NetworkConfig;
+use cni_spec::error::{DECODE_FAILURE, Error, INVALID_CONFIG};
+use cni_spec::names;
+use cni_spec::result::AddResult;
+use cni_spec::version::LATEST;
+use serde_json::Value;
+
+use crate::broker::Limits;
+use crate::broker::trace::{self, Level};
+use crate::contract::{Command, code};
+use crate::registry::RegistryError;
+use crate::sandbox::{self, PluginOutcome, Session};
+
+/// Run the plugin of a type with a configuration, for the attachment of the session. Returns the result of ADD in the
+/// newest version, else an empty text.
+///
+/// # Errors
+/// The other plugin's error, or why it could not run.
+pub fn call(
+    session: &Arc<Session>,
+    command: Command,
+    plugin_type: &str,
+    config: &str,
+    native_allowed: &[String],
+    time_left: Duration,
+) -> Result<String, Error> {
+    names::plugin_type(plugin_type)
+        .map_err(|e| Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type:?}: {e}")))?;
+    if session.depth() >= Limits::default().delegation_depth {
+        return Err(Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type}: plugins call plugins too deeply")));
+    }
+    match session.registry().entry(plugin_type) {
+        Ok(entry) => {
+            let limits = Limits { wall_time: time_left, ..Limits::default() };
+            let deeper = Arc::new(session.deeper());
+            match sandbox::run(&deeper, &entry, command, config, limits)? {
+                PluginOutcome::Result(result) => {
+                    let text = result.to_json(LATEST).map_err(|e| Error::new(DECODE_FAILURE, e.to_string()))?;
+                    Ok(text.to_string())
+                }
+                PluginOutcome::Done => Ok(String::new()),
+            }
+        }
+        Err(RegistryError::NotInstalled { .. }) => {
+            call_native(session, command, plugin_type, config, native_allowed, time_left)
+        }
+        Err(other) => Err(Error::new(code::PLUGIN_UNAVAILABLE, other.to_string())),
+    }
+}
+
+fn call_native(
+    session: &Session,
+    command: Command,
+    plugin_type: &str,
+    config: &str,
+    allowed: &[String],
+    timeout: Duration,
+) -> Result<String, Error> {
+    if !allowed.iter().any(|a| a == plugin_type) {
+        return Err(Error::new(
+            code::NOT_GRANTED,
+            format!("plugin {plugin_type} is not installed, and no grant allows to execute a native one"),
+        )
+        .with_details(format!(
+            "`weir install {plugin_type}.wasm` installs it; `weir install --allow-native {plugin_type}` of the calling \
+             plugin grants the native one"
+        )));
+    }
+    let invocation = session.invocation();
+    let io = |e: weir_native::Error| Error::new(code::PLUGIN_UNAVAILABLE, e.message);
+    let path = weir_native::exec::find(plugin_type, &invocation.cni_path).map_err(io)?;
+    let mut environment: Vec<(OsString, OsString)> =
+        std::env::vars_os().filter(|(name, _)| name != "CNI_COMMAND").collect();
+    environment.push(("CNI_COMMAND".into(), command.to_string().into()));
+    let output = weir_native::exec::run(&weir_native::exec::Invocation {
+        path: &path,
+        environment: &environment,
+        input: config.as_bytes(),
+        timeout,
+    })
+    .map_err(io)?;
+    for line in String::from_utf8_lossy(&output.stderr).lines() {
+        trace::line(plugin_type, Level::Warn, line);
+    }
+    if output.status != Some(0) {
+        return Err(native_error(plugin_type, &output));
+    }
+    if command != Command::Add {
+        return Ok(String::new());
+    }
+    let version = NetworkConfig::parse(config.as_bytes())?.cni_version;
+    let decode = |e: String| Error::new(DECODE_FAILURE, format!("plugin {plugin_type} printed no result: {e}"));
+    let value: Value = serde_json::from_slice(&output.stdout).map_err(|e| decode(e.to_string()))?;
+    let result = AddResult::from_json(&value, version).map_err(|e| decode(e.to_string()))?;
+    Ok(result.to_json(LATEST).map_err(|e| decode(e.to_string()))?.to_string())
+}
+
+fn native_error(plugin_type: &str, output: &weir_native::exec::Output) -> Error {
+    if let Ok(error) = serde_json::from_slice::<Error>(&output.stdout) {
+        return error;
+    }
+    let how = match (output.status, output.signal) {
+        (Some(status), _) => format!("exit status {status}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no status".to_owned(),
+    };
+    Error::new(code::PLUGIN_FAILED, format!("plugin {plugin_type} failed with {how} and printed no error object"))
+        .with_details(String::from_utf8_lossy(&output.stdout).chars().take(1000).collect::<String>())
+}

@@ -1,0 +1,77 @@
+//! Files that are trusted only after a look at the open handle: who owns it, who may write it, what is in it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::RegistryError;
+
+/// No file of the registry is larger.
+const MAX_SIZE: u64 = 256 << 20;
+
+/// An open file that is a regular file, belongs to root or to the user we run as, and is writable by nobody else.
+#[derive(Debug)]
+pub struct VerifiedFile {
+    file: File,
+    path: PathBuf,
+    size: u64,
+}
+
+impl VerifiedFile {
+    /// Open and check a file. Links are not followed.
+    ///
+    /// # Errors
+    /// Where it cannot be opened, or is not trusted.
+    pub fn open(path: &Path) -> Result<Self, RegistryError> {
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(weir_native::process::OPEN_NO_FOLLOW)
+            .open(path)
+            .map_err(|e| RegistryError::io("open", path, e))?;
+        let metadata = file.metadata().map_err(|e| RegistryError::io("stat", path, e))?;
+        let refuse = |reason: String| Err(RegistryError::not_trusted(path, reason));
+        if !metadata.is_file() {
+            return refuse("not a regular file".to_owned());
+        }
+        let me = weir_native::process::effective_user();
+        if metadata.uid() != 0 && metadata.uid() != me {
+            return refuse(format!("it belongs to user {}, not to root", metadata.uid()));
+        }
+        if metadata.mode() & 0o022 != 0 {
+            return refuse(format!("mode {:04o} lets others write it", metadata.mode() & 0o7777));
+        }
+        if metadata.len() > MAX_SIZE {
+            return refuse(format!("{} bytes is more than {MAX_SIZE}", metadata.len()));
+        }
+        Ok(Self { file, path: path.to_owned(), size: metadata.len() })
+    }
+
+    /// All its bytes.
+    ///
+    /// # Errors
+    /// Where reading fails.
+    pub fn read(&self) -> Result<Vec<u8>, RegistryError> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0).saturating_add(1));
+        (&self.file).take(MAX_SIZE).read_to_end(&mut bytes).map_err(|e| RegistryError::io("read", &self.path, e))?;
+        Ok(bytes)
+    }
+
+    /// Check the content against a BLAKE3 digest in hexadecimal.
+    ///
+    /// # Errors
+    /// Where it differs.
+    pub fn verify_digest(&self, expected: &str) -> Result<(), RegistryError> {
+        let found = blake3::hash(&self.read()?).to_hex();
+        if found.as_str() == expected {
+            return Ok(());
+        }
+        Err(RegistryError::not_trusted(&self.path, "its content is not what was installed (digest differs)"))
+    }
+
+    /// A path that leads to this very open file, whatever happens to the name meanwhile.
+    pub fn handle_path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd()))
+    }
+}

@@ -1,0 +1,70 @@
+//! The entry of one installed plugin: what it is, what it asks for, what it was granted, where its code is.
+
+use serde::{Deserialize, Serialize};
+
+use super::Manifest;
+
+/// The only shape of entries so far.
+const ENTRY_VERSION: u32 = 1;
+
+/// One installed plugin.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    entry_version: u32,
+    /// The name that runtimes call it by.
+    pub name: String,
+    /// SHA-256 of the component, in hexadecimal.
+    pub component: String,
+    /// What the component says of itself.
+    pub manifest: Manifest,
+    /// Interfaces of the contract that the component really imports, in kebab case.
+    pub imports: Vec<String>,
+    /// Whether it imports WASI, as components built for wasm32-wasip2 do.
+    pub wasi: bool,
+    /// What the operator allowed.
+    pub grants: Grants,
+    /// Its native code; none until it is compiled.
+    pub compiled: Option<CompiledCode>,
+}
+
+/// What the operator allowed. Empty means nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Grants {
+    /// Interfaces of the contract that may be linked.
+    pub interfaces: Vec<String>,
+    /// Types of native plugins that `delegate` may execute from CNI_PATH.
+    pub native_delegates: Vec<String>,
+}
+
+/// Native code made from the component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CompiledCode {
+    /// BLAKE3 of the file, in hexadecimal; also its name.
+    pub digest: String,
+    /// The engine it was made for: version and settings.
+    pub engine: String,
+}
+
+impl Entry {
+    /// An entry of a plugin that is not compiled yet.
+    pub fn new(manifest: Manifest, component: String, imports: Vec<String>, wasi: bool, grants: Grants) -> Self {
+        let name = manifest.name.clone();
+        Self { entry_version: ENTRY_VERSION, name, component, manifest, imports, wasi, grants, compiled: None }
+    }
+
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let entry: Self = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+        if entry.entry_version != ENTRY_VERSION {
+            return Err(format!("entry version {}, this host knows {ENTRY_VERSION}", entry.entry_version));
+        }
+        Ok(entry)
+    }
+
+    /// The interface, among those the component imports, that was not granted; none where all are.
+    pub fn missing_grant(&self) -> Option<&str> {
+        self.imports.iter().find(|import| !self.grants.interfaces.contains(import)).map(String::as_str)
+    }
+}

@@ -1,0 +1,56 @@
+//! The engine's settings. The compiler and the runner must agree on every one of them, so there is this one function.
+
+use wasmtime::{Config, Engine, ModuleVersionStrategy};
+
+use crate::broker::Limits;
+
+/// Names the engine that code was compiled for: wasmtime's exact version and the revision of the settings below.
+/// Change the revision with the settings.
+pub const ENGINE_KEY: &str = concat!("wasmtime-48.0.8/", env!("CARGO_PKG_VERSION"), "/1");
+
+/// The target that code is compiled for: the baseline of this architecture, so that what one machine compiled runs on
+/// every other.
+#[cfg(feature = "compiler")]
+const TARGET: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+
+/// The settings.
+///
+/// # Errors
+/// Where the engine refuses one of them.
+pub fn config() -> wasmtime::Result<Config> {
+    let mut config = Config::new();
+    config.module_version(ModuleVersionStrategy::Custom(ENGINE_KEY.to_owned()))?;
+    // Deterministic metering; needs no thread that ticks.
+    config.consume_fuel(true);
+    // Plugins compute little; what they do not use cannot be attacked.
+    config.wasm_simd(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_multi_memory(false);
+    config.wasm_memory64(false);
+    config.wasm_tail_call(false);
+    config.concurrency_support(false);
+    // Reserve what the default limit allows and never move: small enough for hosts with a limited address space.
+    config.memory_reservation(Limits::default().memory as u64);
+    config.memory_reservation_for_growth(0);
+    config.memory_guard_size(64 << 10);
+    config.memory_may_move(false);
+    config.max_wasm_stack(512 << 10);
+    // Smaller compiled code: it is mapped and its digest computed at every start.
+    config.generate_address_map(false);
+    config.native_unwind_info(false);
+    config.wasm_backtrace_max_frames(None);
+    #[cfg(feature = "compiler")]
+    {
+        config.target(TARGET)?;
+        config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
+    }
+    Ok(config)
+}
+
+/// An engine with these settings.
+///
+/// # Errors
+/// Where the engine cannot be made on this machine.
+pub fn engine() -> wasmtime::Result<Engine> {
+    Engine::new(&config()?)
+}

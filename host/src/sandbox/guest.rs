@@ -1,0 +1,67 @@
+//! The host's side of one instance: its handles, its broker, its limits.
+
+use std::sync::Arc;
+
+use wasmtime::component::{Resource, ResourceTable};
+use weir_native::{ErrorKind, Result as NativeResult};
+
+use super::bindings::cni::types::{Failure, FailureKind};
+use super::handles::{LinkHandle, NamespaceHandle};
+use super::limiter::Limiter;
+use super::run::Session;
+use super::wasi::Wasi;
+use crate::broker::{Broker, Function};
+
+/// What the functions that a guest calls work on.
+pub struct Guest {
+    pub(super) table: ResourceTable,
+    pub(super) broker: Broker,
+    pub(super) session: Arc<Session>,
+    pub(super) limiter: Limiter,
+    /// Present only where the component imports WASI.
+    pub(super) wasi: Option<Wasi>,
+}
+
+/// What a binding returns: the outer error traps, the inner one is the guest's to handle.
+pub(super) type Answer<T> = wasmtime::Result<Result<T, Failure>>;
+
+impl Guest {
+    /// Pass the broker and turn what comes back into the contract's words.
+    pub(super) fn call<T>(&mut self, function: Function, act: impl FnOnce() -> NativeResult<T>) -> Answer<T> {
+        Ok(self.broker.call(function, act).map_err(wasmtime::Error::new)?.map_err(failure))
+    }
+
+    /// What a link handle stands for.
+    pub(super) fn link(&self, handle: &Resource<LinkHandle>) -> wasmtime::Result<LinkHandle> {
+        Ok(self.table.get(handle)?.clone())
+    }
+
+    /// What a namespace handle stands for.
+    pub(super) fn namespace(&self, handle: &Resource<NamespaceHandle>) -> wasmtime::Result<NamespaceHandle> {
+        Ok(self.table.get(handle)?.clone())
+    }
+
+    /// A new link handle for the guest.
+    pub(super) fn hand_out_link(
+        &mut self,
+        namespace: &NamespaceHandle,
+        index: u32,
+    ) -> wasmtime::Result<Resource<LinkHandle>> {
+        Ok(self.table.push(LinkHandle { namespace: namespace.clone(), index })?)
+    }
+}
+
+pub(super) fn failure(error: weir_native::Error) -> Failure {
+    let kind = match error.kind {
+        ErrorKind::NotFound => FailureKind::NotFound,
+        ErrorKind::AlreadyExists => FailureKind::AlreadyExists,
+        ErrorKind::Denied => FailureKind::Denied,
+        ErrorKind::Invalid => FailureKind::Invalid,
+        ErrorKind::Busy => FailureKind::Busy,
+        ErrorKind::Unsupported => FailureKind::Unsupported,
+        ErrorKind::Exhausted => FailureKind::Exhausted,
+        ErrorKind::TimedOut => FailureKind::TimedOut,
+        ErrorKind::Io => FailureKind::Io,
+    };
+    Failure { kind, message: error.message }
+}

@@ -1,0 +1,134 @@
+//! `nftables`, `iptables`, `conntrack`.
+
+use wasmtime::component::Resource;
+use weir_native::{conntrack as native_conntrack, iptables as native_iptables, nftables as native};
+
+use super::{convert, nftables_convert as nft};
+use crate::broker::Function;
+use crate::sandbox::Guest;
+use crate::sandbox::bindings::cni::{conntrack, iptables, nftables};
+use crate::sandbox::guest::Answer;
+use crate::sandbox::handles::NamespaceHandle;
+
+type NamespaceResource = Resource<NamespaceHandle>;
+
+impl nftables::Host for Guest {
+    fn apply(
+        &mut self,
+        namespace: NamespaceResource,
+        table: nftables::Table,
+        commands: Vec<nftables::Command>,
+    ) -> Answer<()> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::NftablesApply, || {
+            native::apply(&namespace.netns, &nft::table(table), &convert::all(commands, nft::command)?)
+        })
+    }
+
+    fn list_rules(
+        &mut self,
+        namespace: NamespaceResource,
+        table: nftables::Table,
+        chain: Option<String>,
+    ) -> Answer<Vec<nftables::RuleInfo>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::NftablesListRules, || {
+            let rules = native::list_rules(&namespace.netns, &nft::table(table), chain.as_deref())?;
+            Ok(rules
+                .into_iter()
+                .map(|r| nftables::RuleInfo { chain: r.chain, handle: r.handle, comment: r.comment })
+                .collect())
+        })
+    }
+
+    fn list_chains(&mut self, namespace: NamespaceResource, table: nftables::Table) -> Answer<Vec<String>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::NftablesListChains, || native::list_chains(&namespace.netns, &nft::table(table)))
+    }
+
+    fn list_elements(
+        &mut self,
+        namespace: NamespaceResource,
+        table: nftables::Table,
+        set: String,
+    ) -> Answer<Vec<nftables::Element>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::NftablesListElements, || {
+            let elements = native::list_elements(&namespace.netns, &nft::table(table), &set)?;
+            Ok(elements.into_iter().map(nft::element_out).collect())
+        })
+    }
+}
+
+impl iptables::Host for Guest {
+    fn save(
+        &mut self,
+        namespace: NamespaceResource,
+        family: iptables::IpFamily,
+        table: String,
+    ) -> Answer<Vec<iptables::Chain>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::IptablesSave, || {
+            let chains = native_iptables::save(&namespace.netns, convert::family(family), &table)?;
+            Ok(chains
+                .into_iter()
+                .map(|chain| iptables::Chain {
+                    name: chain.name,
+                    rules: chain
+                        .rules
+                        .into_iter()
+                        .map(|rule| iptables::Rule { chain: rule.chain, words: rule.words })
+                        .collect(),
+                })
+                .collect())
+        })
+    }
+
+    fn restore(
+        &mut self,
+        namespace: NamespaceResource,
+        family: iptables::IpFamily,
+        table: String,
+        commands: Vec<iptables::Command>,
+    ) -> Answer<()> {
+        let namespace = self.namespace(&namespace)?;
+        let commands: Vec<_> = commands.into_iter().map(iptables_command).collect();
+        self.call(Function::IptablesRestore, || {
+            native_iptables::restore(&namespace.netns, convert::family(family), &table, &commands)
+        })
+    }
+
+    fn available(&mut self, namespace: NamespaceResource, family: iptables::IpFamily) -> wasmtime::Result<bool> {
+        let namespace = self.namespace(&namespace)?;
+        let answer = self.call(Function::IptablesAvailable, || {
+            Ok(native_iptables::available(&namespace.netns, convert::family(family)))
+        })?;
+        Ok(answer.unwrap_or(false))
+    }
+}
+
+fn iptables_command(command: iptables::Command) -> native_iptables::Command {
+    let rule = |rule: iptables::Rule| native_iptables::Rule { chain: rule.chain, words: rule.words };
+    match command {
+        iptables::Command::CreateOrFlushChain(chain) => native_iptables::Command::CreateOrFlushChain(chain),
+        iptables::Command::Append(r) => native_iptables::Command::Append(rule(r)),
+        iptables::Command::Prepend(r) => native_iptables::Command::Prepend(rule(r)),
+        iptables::Command::Delete(r) => native_iptables::Command::Delete(rule(r)),
+        iptables::Command::DeleteChain(chain) => native_iptables::Command::DeleteChain(chain),
+    }
+}
+
+impl conntrack::Host for Guest {
+    fn flush(&mut self, namespace: NamespaceResource, filters: Vec<conntrack::FlowFilter>) -> Answer<u32> {
+        let namespace = self.namespace(&namespace)?;
+        let filters: Vec<_> = filters
+            .into_iter()
+            .map(|f| native_conntrack::FlowFilter {
+                family: convert::family(f.family),
+                protocol: f.protocol,
+                destination_port: f.destination_port,
+            })
+            .collect();
+        self.call(Function::ConntrackFlush, || native_conntrack::flush(&namespace.netns, &filters))
+    }
+}

@@ -1,0 +1,171 @@
+//! `ipam-store`, `resolver`, `attachment-state`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wasmtime::component::Resource;
+use weir_native::attachment::Attachment as NativeAttachment;
+use weir_native::ipam_store::{self as native, Store};
+use weir_native::{Error, ErrorKind};
+
+use super::convert;
+use crate::broker::Function;
+use crate::sandbox::Guest;
+use crate::sandbox::bindings::cni::ipam_store::{self, AddressRange, Attachment, IpAddress, Lease};
+use crate::sandbox::bindings::cni::{attachment_state, resolver};
+use crate::sandbox::guest::Answer;
+use crate::sandbox::handles::StoreHandle;
+
+/// Where host-local keeps its files by default.
+const DEFAULT_STORE: &str = "/var/lib/cni/networks";
+
+type StoreResource = Resource<StoreHandle>;
+
+impl ipam_store::Host for Guest {
+    fn open(&mut self, directory: Option<String>) -> Answer<StoreResource> {
+        let session = self.session.clone();
+        let opened = self.call(Function::StoreOpen, || {
+            let directory = absolute(directory.as_deref().unwrap_or(DEFAULT_STORE))?;
+            Store::open(&directory, session.network())
+        })?;
+        Ok(match opened {
+            Ok(store) => Ok(self.table.push(StoreHandle { store: Arc::new(store) })?),
+            Err(failure) => Err(failure),
+        })
+    }
+}
+
+impl Guest {
+    /// Pass the broker with the store behind a handle and the attachment of the command.
+    fn with_store<T>(
+        &mut self,
+        function: Function,
+        handle: &StoreResource,
+        act: impl FnOnce(&Store, &NativeAttachment) -> weir_native::Result<T>,
+    ) -> Answer<T> {
+        let owner = self.session.attachment();
+        let store = self.table.get(handle)?.store.clone();
+        self.call(function, || act(&store, &owner))
+    }
+}
+
+impl ipam_store::HostStore for Guest {
+    fn allocate(&mut self, store: StoreResource, range_set: u32, ranges: Vec<AddressRange>) -> Answer<IpAddress> {
+        let ranges = self::ranges(ranges);
+        self.with_store(Function::StoreAllocate, &store, |store, owner| {
+            store.allocate(owner, range_set, &ranges).map(convert::address_out)
+        })
+    }
+
+    fn reserve(&mut self, store: StoreResource, range_set: u32, address: IpAddress) -> Answer<()> {
+        self.with_store(Function::StoreReserve, &store, |store, owner| {
+            store.reserve(owner, range_set, convert::address(address))
+        })
+    }
+
+    fn release_address(&mut self, store: StoreResource, address: IpAddress) -> Answer<()> {
+        self.with_store(Function::StoreReleaseAddress, &store, |store, owner| {
+            store.release_address(owner, convert::address(address))
+        })
+    }
+
+    fn release(&mut self, store: StoreResource) -> Answer<Vec<IpAddress>> {
+        self.with_store(Function::StoreRelease, &store, |store, owner| {
+            Ok(store.release(owner)?.into_iter().map(convert::address_out).collect())
+        })
+    }
+
+    fn find(&mut self, store: StoreResource) -> Answer<Vec<IpAddress>> {
+        self.with_store(Function::StoreFind, &store, |store, owner| {
+            Ok(store.find(owner)?.into_iter().map(convert::address_out).collect())
+        })
+    }
+
+    fn list(&mut self, store: StoreResource) -> Answer<Vec<Lease>> {
+        self.with_store(Function::StoreList, &store, |store, _| Ok(store.list()?.into_iter().map(lease_out).collect()))
+    }
+
+    fn retain(&mut self, store: StoreResource, valid: Vec<Attachment>) -> Answer<Vec<Lease>> {
+        let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        self.with_store(Function::StoreRetain, &store, |store, _| {
+            Ok(store.retain(&valid)?.into_iter().map(lease_out).collect())
+        })
+    }
+
+    fn count_free(&mut self, store: StoreResource, ranges: Vec<AddressRange>) -> Answer<u64> {
+        let ranges = self::ranges(ranges);
+        self.with_store(Function::StoreCountFree, &store, |store, _| store.count_free(&ranges))
+    }
+
+    fn drop(&mut self, store: StoreResource) -> wasmtime::Result<()> {
+        self.table.delete(store)?;
+        Ok(())
+    }
+}
+
+fn ranges(ranges: Vec<AddressRange>) -> Vec<native::AddressRange> {
+    ranges
+        .into_iter()
+        .map(|range| native::AddressRange {
+            first: convert::address(range.first),
+            last: convert::address(range.last),
+            except: range.except.map(convert::address),
+        })
+        .collect()
+}
+
+fn lease_out(lease: native::Lease) -> Lease {
+    Lease { address: convert::address_out(lease.address), owner: convert::attachment_out(lease.owner) }
+}
+
+impl resolver::Host for Guest {
+    fn load(&mut self, path: String) -> Answer<resolver::Settings> {
+        self.call(Function::ResolverLoad, || {
+            let settings = weir_native::resolver::load(Path::new(&path))?;
+            Ok(resolver::Settings {
+                nameservers: settings.nameservers,
+                domain: settings.domain,
+                search: settings.search,
+                options: settings.options,
+            })
+        })
+    }
+}
+
+impl attachment_state::Host for Guest {
+    fn load(&mut self, directory: Option<String>) -> Answer<Option<Vec<u8>>> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateLoad, || weir_native::attachment_state::load(&directory?, &owner))
+    }
+
+    fn save(&mut self, directory: Option<String>, document: Vec<u8>) -> Answer<()> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateSave, || weir_native::attachment_state::save(&directory?, &owner, &document))
+    }
+
+    fn remove(&mut self, directory: Option<String>) -> Answer<()> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateRemove, || weir_native::attachment_state::remove(&directory?, &owner))
+    }
+}
+
+impl Guest {
+    fn state_directory(&self, directory: Option<String>) -> weir_native::Result<PathBuf> {
+        match directory {
+            Some(directory) => absolute(&directory),
+            None => Ok(Path::new("/run/cni").join(self.broker.plugin())),
+        }
+    }
+}
+
+fn absolute(directory: &str) -> weir_native::Result<PathBuf> {
+    let path = Path::new(directory);
+    let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
+    if path.is_absolute() && !climbs {
+        return Ok(path.to_owned());
+    }
+    Err(Error::new(ErrorKind::Invalid, format!("directory {directory:?} must be absolute and without `..`")))
+}

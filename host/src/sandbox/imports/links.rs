@@ -1,0 +1,148 @@
+//! `links`.
+
+use std::time::Duration;
+
+use wasmtime::component::Resource;
+use weir_native::link as native;
+
+use crate::broker::Function;
+use crate::sandbox::Guest;
+use crate::sandbox::bindings::cni::links::{
+    self, LinkChanges, LinkInfo, MacAddress, OperationalState, VethEnd,
+};
+use crate::sandbox::guest::Answer;
+use crate::sandbox::handles::{LinkHandle, NamespaceHandle};
+
+type LinkResource = Resource<LinkHandle>;
+type NamespaceResource = Resource<NamespaceHandle>;
+
+impl links::Host for Guest {
+    fn find(&mut self, namespace: NamespaceResource, name: String) -> Answer<Option<LinkResource>> {
+        let namespace = self.namespace(&namespace)?;
+        let found = self.call(Function::LinksFind, || native::find(&namespace.netns, &name))?;
+        self.hand_out_found(&namespace, found)
+    }
+
+    fn find_by_index(&mut self, namespace: NamespaceResource, index: u32) -> Answer<Option<LinkResource>> {
+        let namespace = self.namespace(&namespace)?;
+        let found = self.call(Function::LinksFindByIndex, || native::find_by_index(&namespace.netns, index))?;
+        self.hand_out_found(&namespace, found)
+    }
+
+    fn list(&mut self, namespace: NamespaceResource) -> Answer<Vec<LinkInfo>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::LinksList, || {
+            Ok(native::list(&namespace.netns)?.into_iter().map(info_out).collect())
+        })
+    }
+
+    fn create_veth(
+        &mut self,
+        container: NamespaceResource,
+        container_end: VethEnd,
+        host: NamespaceResource,
+        host_end: VethEnd,
+    ) -> Answer<(LinkResource, LinkResource)> {
+        let (container, host) = (self.namespace(&container)?, self.namespace(&host)?);
+        let made = self.call(Function::LinksCreateVeth, || {
+            native::create_veth(&container.netns, &end(container_end), &host.netns, &end(host_end))
+        })?;
+        Ok(match made {
+            Ok((near, far)) => {
+                Ok((self.hand_out_link(&container, near.index)?, self.hand_out_link(&host, far.index)?))
+            }
+            Err(failure) => Err(failure),
+        })
+    }
+}
+
+impl Guest {
+    fn hand_out_found(
+        &mut self,
+        namespace: &NamespaceHandle,
+        found: Result<Option<native::LinkInfo>, links::Failure>,
+    ) -> Answer<Option<LinkResource>> {
+        Ok(match found {
+            Ok(Some(info)) => Ok(Some(self.hand_out_link(namespace, info.index)?)),
+            Ok(None) => Ok(None),
+            Err(failure) => Err(failure),
+        })
+    }
+}
+
+impl links::HostLink for Guest {
+    fn info(&mut self, link: LinkResource) -> Answer<LinkInfo> {
+        let link = self.link(&link)?;
+        self.call(Function::LinkInfo, || native::info(&link.namespace.netns, link.index).map(info_out))
+    }
+
+    fn update(&mut self, link: LinkResource, changes: LinkChanges) -> Answer<()> {
+        let link = self.link(&link)?;
+        self.call(Function::LinkUpdate, || {
+            native::update(&link.namespace.netns, link.index, &self::changes(changes))
+        })
+    }
+
+    fn wait_operational(&mut self, link: LinkResource, timeout_milliseconds: u32) -> Answer<bool> {
+        let link = self.link(&link)?;
+        let timeout = Duration::from_millis(timeout_milliseconds.into()).min(self.broker.time_left());
+        self.call(Function::LinkWaitOperational, || {
+            native::wait_operational(&link.namespace.netns, link.index, timeout)
+        })
+    }
+
+    fn delete(&mut self, link: LinkResource) -> Answer<()> {
+        let link = self.link(&link)?;
+        self.call(Function::LinkDelete, || native::delete(&link.namespace.netns, link.index))
+    }
+
+    fn drop(&mut self, link: LinkResource) -> wasmtime::Result<()> {
+        self.table.delete(link)?;
+        Ok(())
+    }
+}
+
+fn end(end: VethEnd) -> native::VethEnd {
+    native::VethEnd { name: end.name, mac: end.mac, mtu: end.mtu }
+}
+
+fn changes(changes: LinkChanges) -> native::LinkChanges {
+    let mac: Option<MacAddress> = changes.mac;
+    native::LinkChanges {
+        up: changes.up,
+        name: changes.name,
+        mtu: changes.mtu,
+        mac,
+        promiscuous: changes.promiscuous,
+        all_multicast: changes.all_multicast,
+        tx_queue_length: changes.tx_queue_length,
+        alias: changes.alias,
+    }
+}
+
+fn info_out(info: native::LinkInfo) -> LinkInfo {
+    LinkInfo {
+        index: info.index,
+        name: info.name,
+        kind: info.kind,
+        loopback: info.loopback,
+        mac: info.mac,
+        mtu: info.mtu,
+        up: info.up,
+        operational_state: match info.operational_state {
+            native::OperationalState::Unknown => OperationalState::Unknown,
+            native::OperationalState::NotPresent => OperationalState::NotPresent,
+            native::OperationalState::Down => OperationalState::Down,
+            native::OperationalState::LowerLayerDown => OperationalState::LowerLayerDown,
+            native::OperationalState::Testing => OperationalState::Testing,
+            native::OperationalState::Dormant => OperationalState::Dormant,
+            native::OperationalState::Up => OperationalState::Up,
+        },
+        controller: info.controller,
+        lower: info.lower,
+        promiscuous: info.promiscuous,
+        all_multicast: info.all_multicast,
+        tx_queue_length: info.tx_queue_length,
+        alias: info.alias,
+    }
+}

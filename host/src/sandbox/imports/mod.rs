@@ -1,0 +1,60 @@
+//! The contract's interfaces, one file for each theme: unpack handles, pass the broker, convert what comes back.
+//! No decision is made here.
+
+mod addresses;
+mod basics;
+mod bridges;
+mod convert;
+mod delegate;
+mod firewall;
+mod ipam;
+mod links;
+mod nftables_convert;
+mod routes;
+mod sysctls;
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::Guest;
+use super::bindings::cni;
+use super::wasi;
+
+/// Link what a component imports and was granted, and nothing else. The word lists of the contract (`types`,
+/// `namespaces`) hold no authority.
+///
+/// # Errors
+/// The name of the interface that does not exist in this contract.
+pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi: bool) -> wasmtime::Result<()> {
+    macro_rules! add {
+        ($interface:ident) => {
+            cni::$interface::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)?
+        };
+    }
+    add!(types);
+    add!(namespaces);
+    for interface in interfaces {
+        match interface.as_str() {
+            "container-namespace" => add!(container_namespace),
+            "host-namespace" => add!(host_namespace),
+            "log" => add!(log),
+            "clock" => add!(clock),
+            "links" => add!(links),
+            "bridges" => add!(bridges),
+            "addresses" => add!(addresses),
+            "routes" => add!(routes),
+            "sysctls" => add!(sysctls),
+            "nftables" => add!(nftables),
+            "iptables" => add!(iptables),
+            "conntrack" => add!(conntrack),
+            "ipam-store" => add!(ipam_store),
+            "resolver" => add!(resolver),
+            "attachment-state" => add!(attachment_state),
+            "delegate" => add!(delegate),
+            other => return Err(wasmtime::format_err!("no interface {other:?} in this contract")),
+        }
+    }
+    if with_wasi {
+        wasi::add_to_linker(linker)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! Runs one plugin for one command: maps its code, links what it imports and was granted, arms the limits, calls it.
+
+pub mod bindings;
+pub mod engine;
+pub mod guest;
+pub mod handles;
+mod imports;
+mod limiter;
+mod run;
+mod wasi;
+
+pub use guest::Guest;
+pub use run::{PluginOutcome, Session, run};

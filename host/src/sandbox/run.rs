@@ -1,0 +1,263 @@
+//! One plugin, one command: from the registry's entry to the plugin's answer.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use cni_spec::error::{Error as CniError, INTERNAL};
+use cni_spec::result::AddResult;
+use cni_spec::version::LATEST;
+use serde_json::Value;
+use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::{Engine, Store, Trap};
+use weir_native::netns::Netns;
+
+use super::bindings::plugin::{CniError as WitError, GcRequest, Request, StatusRequest};
+use super::bindings::{CniPlugin, cni};
+use super::engine::ENGINE_KEY;
+use super::guest::Guest;
+use super::limiter::Limiter;
+use super::wasi::Wasi;
+use super::{engine, imports};
+use crate::broker::{Broker, Limits, Stop};
+use crate::contract::{Command, Invocation, code};
+use crate::registry::{Entry, Registry, RegistryError, VerifiedFile};
+
+/// What one command shares among all plugins that run for it.
+pub struct Session {
+    shared: Arc<Shared>,
+    depth: u32,
+}
+
+struct Shared {
+    engine: Engine,
+    registry: Registry,
+    invocation: Invocation,
+    host_netns: OnceLock<Arc<Netns>>,
+    started: Instant,
+}
+
+/// What a plugin answered.
+#[derive(Debug)]
+pub enum PluginOutcome {
+    /// The result of ADD.
+    Result(AddResult),
+    /// Any other command succeeded.
+    Done,
+}
+
+impl Session {
+    /// A session for a checked command.
+    ///
+    /// # Errors
+    /// Where the engine cannot be made on this machine.
+    pub fn new(registry: Registry, invocation: Invocation) -> Result<Self, CniError> {
+        let engine = engine::engine()
+            .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
+        let shared =
+            Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now() };
+        Ok(Self { shared: Arc::new(shared), depth: 0 })
+    }
+
+    /// The same session, for a plugin that a plugin called.
+    pub(crate) fn deeper(&self) -> Self {
+        Self { shared: self.shared.clone(), depth: self.depth.saturating_add(1) }
+    }
+
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    pub(crate) fn invocation(&self) -> &Invocation {
+        &self.shared.invocation
+    }
+
+    pub(super) fn network(&self) -> &str {
+        &self.shared.invocation.network
+    }
+
+    pub(super) fn attachment(&self) -> weir_native::attachment::Attachment {
+        let attachment = &self.shared.invocation.attachment;
+        weir_native::attachment::Attachment::new(&attachment.container_id, &attachment.interface_name)
+    }
+
+    pub(super) fn started(&self) -> Instant {
+        self.shared.started
+    }
+
+    pub(super) fn container_netns(&self) -> Option<Arc<Netns>> {
+        self.shared.invocation.netns.clone()
+    }
+
+    pub(super) fn host_netns(&self) -> weir_native::Result<Arc<Netns>> {
+        if let Some(netns) = self.shared.host_netns.get() {
+            return Ok(netns.clone());
+        }
+        let netns = Arc::new(Netns::current()?);
+        Ok(self.shared.host_netns.get_or_init(|| netns).clone())
+    }
+}
+
+/// Run a plugin of the registry for the session's command, or for the one that a plugin asks of it.
+///
+/// # Errors
+/// The plugin's own error, or why it could not run or had to be stopped, as CNI errors.
+pub fn run(
+    session: &Arc<Session>,
+    entry: &Entry,
+    command: Command,
+    config: &str,
+    limits: Limits,
+) -> Result<PluginOutcome, CniError> {
+    if let Some(interface) = entry.missing_grant() {
+        return Err(CniError::new(
+            code::NOT_GRANTED,
+            format!("plugin {} imports {interface}, which was not granted", entry.name),
+        )
+        .with_details(format!("install it again and grant the interface {interface:?}")));
+    }
+    let file = compiled_code(session.registry(), entry)?;
+    let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &limits);
+    let component = map(&session.shared.engine, &file).map_err(fault)?;
+    let mut linker = Linker::new(&session.shared.engine);
+    imports::link(&mut linker, &entry.imports, entry.wasi).map_err(fault)?;
+    let mut store = Store::new(&session.shared.engine, guest(session, entry, &limits));
+    store.limiter(|guest| &mut guest.limiter);
+    store.set_hostcall_fuel(limits.call_data);
+    store.set_fuel(limits.fuel).map_err(fault)?;
+    let outcome = CniPlugin::instantiate(&mut store, &component, &linker)
+        .and_then(|plugin| call(&mut store, &plugin, session, command, config));
+    if let Some(wasi) = &store.data().wasi {
+        wasi.flush_output(&entry.name);
+    }
+    let answer = outcome.map_err(fault)?.map_err(cni_error)?;
+    decode(&entry.name, command, &answer, &limits)
+}
+
+fn guest(session: &Arc<Session>, entry: &Entry, limits: &Limits) -> Guest {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles);
+    Guest {
+        table,
+        broker: Broker::new(&entry.name, entry.grants.clone(), limits.clone()),
+        session: session.clone(),
+        limiter: Limiter::new(limits),
+        wasi: entry.wasi.then(Wasi::new),
+    }
+}
+
+/// The compiled code of an entry. After an upgrade of the host it is out of date: then the compiler that was installed
+/// beside it makes it anew, once. There is no compiler in this process.
+fn compiled_code(registry: &Registry, entry: &Entry) -> Result<VerifiedFile, CniError> {
+    let unavailable = |e: RegistryError| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string());
+    match registry.compiled_code(entry, ENGINE_KEY) {
+        Err(stale @ RegistryError::Stale { .. }) => {
+            crate::registry::recompile(registry).map_err(|e| {
+                CniError::new(code::PLUGIN_UNAVAILABLE, stale.to_string())
+                    .with_details(format!("compiling it anew failed: {e}"))
+            })?;
+            let fresh = registry.entry(&entry.name).map_err(unavailable)?;
+            registry.compiled_code(&fresh, ENGINE_KEY).map_err(unavailable)
+        }
+        other => other.map_err(unavailable),
+    }
+}
+
+#[expect(unsafe_code, reason = "the one place that maps compiled code; see the safety note")]
+fn map(engine: &Engine, file: &VerifiedFile) -> wasmtime::Result<Component> {
+    let path = file.handle_path();
+    let path: &Path = &path;
+    // SAFETY: the file was made by our own compiler and stored by the operator. The open handle was checked: it belongs
+    // to root (or to the user that we are), nobody else may write it, and its content has the digest that the
+    // registry recorded. The path leads to that same handle, so the name cannot be swapped in between, and files of
+    // the registry are replaced by new ones, never written in place.
+    unsafe { Component::deserialize_file(engine, path) }
+}
+
+fn call(
+    store: &mut Store<Guest>,
+    plugin: &CniPlugin,
+    session: &Session,
+    command: Command,
+    config: &str,
+) -> wasmtime::Result<Result<String, WitError>> {
+    let exports = plugin.weir_cni_plugin();
+    let invocation = session.invocation();
+    let done = |outcome: Result<(), WitError>| outcome.map(|()| String::new());
+    Ok(match command {
+        Command::Add => exports.call_add(store, &request(invocation, config))?,
+        Command::Del => done(exports.call_del(store, &request(invocation, config))?),
+        Command::Check => done(exports.call_check(store, &request(invocation, config))?),
+        Command::Gc => {
+            let request = GcRequest {
+                network: invocation.network.clone(),
+                config: config.to_owned(),
+                valid_attachments: invocation.valid_attachments.iter().map(attachment).collect(),
+            };
+            done(exports.call_gc(store, &request)?)
+        }
+        Command::Status => {
+            let request = StatusRequest { network: invocation.network.clone(), config: config.to_owned() };
+            done(exports.call_status(store, &request)?)
+        }
+        Command::Version => Ok(String::new()),
+    })
+}
+
+fn attachment(attachment: &cni_spec::config::Attachment) -> cni::types::Attachment {
+    cni::types::Attachment {
+        container_id: attachment.container_id.clone(),
+        interface_name: attachment.interface_name.clone(),
+    }
+}
+
+fn request(invocation: &Invocation, config: &str) -> Request {
+    // Every result converts to its own newest version.
+    let prev_result = invocation.prev_result.as_ref().and_then(|r| r.to_json(LATEST).ok());
+    Request {
+        network: invocation.network.clone(),
+        attachment: attachment(&invocation.attachment),
+        netns_path: invocation.netns_path.clone(),
+        args: invocation.args.pairs().to_vec(),
+        config: config.to_owned(),
+        prev_result: prev_result.map(|value| value.to_string()),
+    }
+}
+
+fn decode(plugin: &str, command: Command, answer: &str, limits: &Limits) -> Result<PluginOutcome, CniError> {
+    if command != Command::Add {
+        return Ok(PluginOutcome::Done);
+    }
+    let wrong = |why: String| {
+        CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
+    };
+    if answer.len() > limits.result {
+        return Err(wrong(format!("{} bytes are more than {}", answer.len(), limits.result)));
+    }
+    let value: Value = serde_json::from_str(answer).map_err(|e| wrong(e.to_string()))?;
+    AddResult::from_json(&value, LATEST).map(PluginOutcome::Result).map_err(|e| wrong(e.to_string()))
+}
+
+fn cni_error(error: WitError) -> CniError {
+    CniError::new(error.code, error.msg).with_details(error.details)
+}
+
+/// Say why a plugin had to be stopped.
+fn plugin_fault(plugin: &str, error: &wasmtime::Error, limits: &Limits) -> CniError {
+    let why = if let Some(stop) = error.downcast_ref::<Stop>() {
+        stop.to_string()
+    } else {
+        match error.downcast_ref::<Trap>() {
+            Some(Trap::OutOfFuel) => format!("used more than {} units of computing", limits.fuel),
+            Some(Trap::StackOverflow) => "used up its stack".to_owned(),
+            Some(Trap::UnreachableCodeReached) => "panicked or aborted".to_owned(),
+            Some(other) => format!("failed: {other}"),
+            None => "could not run".to_owned(),
+        }
+    };
+    CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {why}")).with_details(format!("{error:#}"))
+}

@@ -1,0 +1,47 @@
+//! WASI for components built for wasm32-wasip2. Nothing is inherited: no files, no network, no environment, no
+//! arguments. What they print goes to the log.
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::Guest;
+use crate::broker::trace::{self, Level};
+
+/// More output than this makes the component's next write fail.
+const OUTPUT_LIMIT: usize = 64 << 10;
+
+/// The WASI side of one instance.
+pub(super) struct Wasi {
+    context: WasiCtx,
+    output: MemoryOutputPipe,
+}
+
+impl Wasi {
+    pub(super) fn new() -> Self {
+        let output = MemoryOutputPipe::new(OUTPUT_LIMIT);
+        let mut builder = WasiCtx::builder();
+        builder.stdout(output.clone()).stderr(output.clone()).allow_tcp(false).allow_udp(false);
+        Self { context: builder.build(), output }
+    }
+
+    /// Write what the component printed to the log.
+    pub(super) fn flush_output(&self, plugin: &str) {
+        for text in String::from_utf8_lossy(&self.output.contents()).lines() {
+            trace::line(plugin, Level::Info, text);
+        }
+    }
+}
+
+impl WasiView for Guest {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        // Linked only where the instance was made with a context; an empty one serves every other case the same.
+        let wasi = self.wasi.get_or_insert_with(Wasi::new);
+        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+    }
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_sync(linker)
+}
+
