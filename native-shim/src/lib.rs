@@ -15,6 +15,7 @@ pub mod link;
 pub mod neighbor;
 pub mod netns;
 pub mod route;
+pub(crate) mod rtnetlink;
 pub mod rule;
 pub mod sysctl;
 
