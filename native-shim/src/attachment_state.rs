@@ -60,7 +60,8 @@ pub fn save(directory: &Path, owner: &Attachment, document: &[u8]) -> Result<()>
     };
     let _ = unlinkat(&dir, &temporary, AtFlags::empty());
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(&dir, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| Error::io(doing(), &e.into()))?;
+    let file =
+        openat(&dir, &temporary, flags, Mode::from_raw_mode(0o600)).map_err(|e| Error::io(doing(), &e.into()))?;
     File::from(file).write_all(document).map_err(fail)?;
     renameat(&dir, &temporary, &dir, &name).map_err(|e| fail(e.into()))
 }

@@ -13,8 +13,13 @@ impl Script {
         let path = directory.path().join("plugin");
         // Another process writes the file: were it this one, a child forked meanwhile by another test would hold it
         // open for writing, and running it would fail with ETXTBSY.
-        let mut writer =
-            Command::new("sh").arg("-c").arg("cat >\"$0\"; chmod 755 \"$0\"").arg(&path).stdin(Stdio::piped()).spawn().unwrap();
+        let mut writer = Command::new("sh")
+            .arg("-c")
+            .arg("cat >\"$0\"; chmod 755 \"$0\"")
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         writer.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{text}\n").as_bytes()).unwrap();
         assert!(writer.wait().unwrap().success());
         Self { directory }
