@@ -1,5 +1,5 @@
 //! Tests of plugin execution with small shell scripts as plugins.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use super::*;
 

@@ -1,5 +1,5 @@
 //! The address store shared by several processes: ours, ours killed at any moment, and the native host-local.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -131,7 +131,7 @@ fn is_set(bytes: &[u8], bit: usize) -> bool {
 fn first_clear(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
     let mut bit = start;
     while bit <= end {
-        if bit % 8 == 0 && bytes.get(bit / 8) == Some(&0xff) {
+        if bit.is_multiple_of(8) && bytes.get(bit / 8) == Some(&0xff) {
             bit += 8;
         } else if is_set(bytes, bit) {
             bit += 1;
