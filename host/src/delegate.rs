@@ -83,6 +83,7 @@ fn call_native(
     environment.push(("CNI_COMMAND".into(), command.to_string().into()));
     let output = weir_native::exec::run(&weir_native::exec::Invocation {
         path: &path,
+        arguments: &[],
         environment: &environment,
         input: config.as_bytes(),
         timeout,

@@ -29,6 +29,8 @@ const BUSY_PAUSE: Duration = Duration::from_millis(200);
 pub struct Invocation<'a> {
     /// The executable, as [`find`] gave it.
     pub path: &'a Path,
+    /// Arguments after the program's name; CNI plugins take none.
+    pub arguments: &'a [OsString],
     /// The whole environment of the plugin; nothing is inherited.
     pub environment: &'a [(OsString, OsString)],
     /// What it reads on standard input.
@@ -112,7 +114,7 @@ impl Drop for Running {
 
 fn spawn(invocation: &Invocation<'_>) -> Result<Child> {
     let mut command = Command::new(invocation.path);
-    command.env_clear().envs(invocation.environment.iter().map(|(name, value)| (name, value)));
+    command.args(invocation.arguments).env_clear().envs(invocation.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that a timeout reaches the programs that the plugin started.
     command.process_group(0);

@@ -28,7 +28,7 @@ impl Script {
     fn run(&self, input: &[u8], timeout: Duration) -> Result<Output> {
         let environment = [("CNI_COMMAND".into(), "ADD".into()), ("PATH".into(), "/usr/bin:/bin".into())];
         let path = self.directory.path().join("plugin");
-        run(&Invocation { path: &path, environment: &environment, input, timeout })
+        run(&Invocation { path: &path, arguments: &[], environment: &environment, input, timeout })
     }
 }
 

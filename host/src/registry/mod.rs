@@ -203,11 +203,11 @@ pub fn recompile(registry: &Registry) -> Result<(), String> {
     let compiler = registry.compiler_path();
     // The check is on the open handle, and that handle is what runs.
     let file = VerifiedFile::open(&compiler).map_err(|e| e.to_string())?;
-    let mut input = Vec::new();
-    std::os::unix::ffi::OsStrExt::as_bytes(registry.bin_dir().as_os_str()).clone_into(&mut input);
+    let arguments = ["compile".into(), "--bin-dir".into(), registry.bin_dir().as_os_str().to_owned()];
     let output = weir_native::exec::run(&weir_native::exec::Invocation {
         path: &file.handle_path(),
-        environment: &[("WEIR_COMPILE_DIR".into(), registry.bin_dir().as_os_str().to_owned())],
+        arguments: &arguments,
+        environment: &[],
         input: &[],
         timeout: RECOMPILE_TIMEOUT,
     })

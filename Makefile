@@ -1,0 +1,76 @@
+# The front door. Each target does its own set-up on a Debian machine that has git, curl, a C compiler and rustup's cargo.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+DIST ?= dist
+
+PLUGINS := loopback bridge host-local static portmap tuning
+HOST_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
+HOST_TARGET_UPPER := $(shell echo $(HOST_TARGET) | tr 'a-z-' 'A-Z_')
+
+# Statically linked: 0.2 ms less at each start, and the binary runs on any distribution. Naming the target keeps the
+# flag away from build scripts and macros.
+export CARGO_BUILD_TARGET := $(HOST_TARGET)
+export CARGO_TARGET_$(HOST_TARGET_UPPER)_RUSTFLAGS := -C target-feature=+crt-static
+TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+RELEASE := $(TARGET_DIR)/$(HOST_TARGET)/release
+WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-vm install lint bench clean setup-rust setup-test setup-vm
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: setup-rust ## Build dist/bin/weir, dist/bin/weir-cni and dist/plugins/*.wasm
+	@echo "[1/4] weir-cni (the host, without a compiler)"
+	cargo build --release --locked --package weir --bin weir-cni
+	@mkdir -p $(DIST)/bin $(DIST)/plugins
+	install -m 0755 $(RELEASE)/weir-cni $(DIST)/bin/weir-cni
+	@echo "[2/4] weir (the operator's command, with the compiler: some minutes the first time)"
+	cargo build --release --locked --package weir --bin weir --features compiler
+	install -m 0755 $(RELEASE)/weir $(DIST)/bin/weir
+	@echo "[3/4] plugins"
+	cargo build --profile plugin --locked --target wasm32-unknown-unknown $(PLUGINS:%=--package weir-plugin-%)
+	@echo "[4/4] components"
+	@set -e; for plugin in $(PLUGINS); do \
+		$(DIST)/bin/weir pack $(WASM)/$$(echo $$plugin | tr - _).wasm --output $(DIST)/plugins/$$plugin.wasm; \
+	done
+	@ls -l $(DIST)/bin $(DIST)/plugins
+
+demo: build ## Two containers, a network, packets, and nothing left at the end
+	@tests/setup.sh demo
+	DIST=$(DIST) tests/demo.sh
+
+test: build ## All tests that this user and this kernel can run; the others say why they are skipped
+	@tests/setup.sh test
+	cargo test --locked --workspace --exclude weir --exclude weir-tests
+	cargo test --release --locked --package weir
+	WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests
+
+test-vm: build ## The tests that need what this kernel lacks, in a virtual machine
+	@tests/setup.sh vm
+	WEIR_DIST=$(abspath $(DIST)) tests/vm/run.sh
+
+install: ## Install below DESTDIR and PREFIX (after `make build`)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/share/weir/plugins
+	install -m 0755 $(DIST)/bin/weir $(DESTDIR)$(PREFIX)/bin/weir
+	install -m 0755 $(DIST)/bin/weir-cni $(DESTDIR)$(PREFIX)/lib/weir/weir-cni
+	install -m 0644 $(DIST)/plugins/*.wasm $(DESTDIR)$(PREFIX)/share/weir/plugins/
+
+lint: setup-rust ## Formatting and clippy, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --exclude weir --all-targets -- -D warnings
+	cargo clippy --release --locked --package weir --all-targets -- -D warnings
+	cargo clippy --release --locked --package weir --all-targets --features compiler -- -D warnings
+
+bench: build ## weir-cni against the native plugins, side by side
+	@tests/setup.sh bench
+	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench
+
+setup-rust:
+	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
+	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+
+clean: ## Remove what was built
+	rm -rf target $(DIST)
