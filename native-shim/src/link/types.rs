@@ -1,10 +1,6 @@
-//! Links (network interfaces): find, create, change, delete. See rtnetlink(7).
-
-use std::time::Duration;
+//! What is said of links: their state, changes to it, links to be made.
 
 use crate::bridge::BridgeOptions;
-use crate::netns::Netns;
-use crate::{Error, ErrorKind, Result};
 
 /// RFC 2863 operational state, IFLA_OPERSTATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -121,64 +117,4 @@ pub struct NewLink {
     pub mtu: Option<u32>,
     /// Kind.
     pub kind: LinkKind,
-}
-
-fn unbuilt<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, "links are not built yet"))
-}
-
-/// Find a link by name; alternative names count.
-pub fn find(_namespace: &Netns, _name: &str) -> Result<Option<LinkInfo>> {
-    unbuilt()
-}
-
-/// Find a link by interface index.
-pub fn find_by_index(_namespace: &Netns, _index: u32) -> Result<Option<LinkInfo>> {
-    unbuilt()
-}
-
-/// What the kernel says of a link now. `NotFound` where it is gone.
-pub fn info(_namespace: &Netns, _index: u32) -> Result<LinkInfo> {
-    unbuilt()
-}
-
-/// All links of a namespace.
-pub fn list(_namespace: &Netns) -> Result<Vec<LinkInfo>> {
-    unbuilt()
-}
-
-/// Apply changes, in one request.
-pub fn update(_namespace: &Netns, _index: u32, _changes: &LinkChanges) -> Result<()> {
-    unbuilt()
-}
-
-/// Make a link, down. `AlreadyExists` where the name is taken.
-pub fn create(_namespace: &Netns, _link: &NewLink) -> Result<CreatedLink> {
-    unbuilt()
-}
-
-/// Make a veth pair, both ends down: the first in `container`, its peer in `host`, in one request.
-/// `AlreadyExists` names the end whose name is taken.
-pub fn create_veth(
-    _container: &Netns,
-    _container_end: &VethEnd,
-    _host: &Netns,
-    _host_end: &VethEnd,
-) -> Result<(CreatedLink, CreatedLink)> {
-    unbuilt()
-}
-
-/// A name that `create_veth` would choose: `veth` and eight random hexadecimal digits.
-pub fn random_veth_name() -> Result<String> {
-    unbuilt()
-}
-
-/// Delete a link. `NotFound` where it is gone.
-pub fn delete(_namespace: &Netns, _index: u32) -> Result<()> {
-    unbuilt()
-}
-
-/// Wait until the operational state is up, or unknown with carrier. False: not within the time.
-pub fn wait_operational(_namespace: &Netns, _index: u32, _timeout: Duration) -> Result<bool> {
-    unbuilt()
 }
