@@ -15,6 +15,10 @@ const DATA_LENGTH: u16 = 7;
 const DESCRIPTION: u16 = 9;
 const DESCRIPTION_SIZE: u16 = 1;
 const ID: u16 = 10;
+const USER_DATA: u16 = 13;
+/// Types in the user data: byte order of the key and of the data, for nft(8) to print them by.
+const KEY_ORDER: u8 = 0;
+const DATA_ORDER: u8 = 1;
 
 const FLAG_ANONYMOUS: u32 = 1;
 const FLAG_CONSTANT: u32 = 2;
@@ -125,8 +129,26 @@ impl Shape {
                 attributes.number(DATA_TYPE, Kind::combined(kinds)).number(DATA_LENGTH, length(kinds));
             }
         }
+        let mut orders = order(KEY_ORDER, &self.key);
+        if let ShapeData::Values(kinds) = &self.data {
+            orders.extend(order(DATA_ORDER, kinds));
+        }
+        attributes.bytes(USER_DATA, &orders);
         attributes
     }
+}
+
+/// The byte order of a key or datum in user data: 1 the machine's, 2 of the network, 0 for several values.
+fn order(which: u8, kinds: &[Kind]) -> Vec<u8> {
+    let order: u32 = match kinds {
+        [Kind::InterfaceName] => 1,
+        [single] if single.is_host_order() => 1,
+        [_] => 2,
+        _ => 0,
+    };
+    let mut bytes = vec![which, 4];
+    bytes.extend_from_slice(&order.to_ne_bytes());
+    bytes
 }
 
 /// The attributes that name a set, for questions and for deleting it.
