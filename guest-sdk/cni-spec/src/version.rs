@@ -5,10 +5,11 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A version of the CNI specification. Later versions are greater.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(non_camel_case_types, reason = "the dots of a version number have no other spelling in an identifier")]
 pub enum Version {
     /// 0.1.0; also what a configuration without `cniVersion` means.
+    #[default]
     V0_1_0,
     /// 0.2.0: brought VERSION.
     V0_2_0,
