@@ -10,6 +10,7 @@ pub use error::{Error, ErrorKind, Result};
 
 // Namespaces and rtnetlink.
 pub mod address;
+mod announce;
 pub mod bridge;
 pub mod link;
 pub mod neighbor;
