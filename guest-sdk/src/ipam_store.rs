@@ -73,7 +73,12 @@ impl Store {
 
     /// Take back every address whose owner is not in the list. Returns what was taken back.
     pub fn retain(&self, valid: &[Attachment]) -> Result<Vec<Lease>, Failure> {
-        Ok(self.raw.retain(&valid.iter().map(AttachmentExt::to_record).collect::<Vec<_>>())?.into_iter().map(Lease::from).collect())
+        Ok(self
+            .raw
+            .retain(&valid.iter().map(AttachmentExt::to_record).collect::<Vec<_>>())?
+            .into_iter()
+            .map(Lease::from)
+            .collect())
     }
 
     /// How many addresses of the ranges are free.

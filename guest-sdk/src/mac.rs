@@ -104,7 +104,8 @@ mod tests {
 
     #[test]
     fn text_that_is_no_mac_is_refused() {
-        for text in ["", "0a", "0a:58:0a:01:00", "0a:58:0a:01:00:0g", "0a:58:0a:01:00-02", "0a:58:0a:01:00:02:", "é:é"] {
+        for text in ["", "0a", "0a:58:0a:01:00", "0a:58:0a:01:00:0g", "0a:58:0a:01:00-02", "0a:58:0a:01:00:02:", "é:é"]
+        {
             assert!(text.parse::<MacAddress>().is_err(), "{text:?} was accepted");
         }
     }

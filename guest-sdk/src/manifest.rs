@@ -233,17 +233,20 @@ mod tests {
     use super::*;
     use cni_spec::version;
 
-    crate::manifest! {
+    mod plugin {
+        #![allow(unreachable_pub, reason = "the macro is meant for the root of a crate")]
+        crate::manifest! {
         name: "test",
         description: "Says \"hello\" \\ and\ngoes.",
         version: "1.2.3",
         cni_versions: &["0.4.0", "1.1.0"],
         needs: { host_namespace: "why not", links: "" },
     }
+    }
 
     #[test]
     fn the_manifest_is_json_with_every_text_as_it_was_given() {
-        let document: serde_json::Value = serde_json::from_str(MANIFEST).unwrap_or_default();
+        let document: serde_json::Value = serde_json::from_str(plugin::MANIFEST).unwrap_or_default();
         assert_eq!(
             document,
             serde_json::json!({

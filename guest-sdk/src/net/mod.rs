@@ -17,5 +17,7 @@ pub use crate::bindings::weir::cni::routes::Conflict;
 pub use crate::bindings::weir::cni::types::IpFamily;
 pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
 pub use netns::Netns;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use route::route_to_host;
 pub use route::{Route, RouteFilter};
 pub use sysctl::allow_list as sysctl_allow_list;

@@ -101,20 +101,22 @@ impl Netns {
 }
 
 fn to_host(list: &[Route]) -> Vec<contract::Route> {
-    list.iter()
-        .map(|route| contract::Route {
-            destination: route.destination.into(),
-            gateway: route.gateway.map(Into::into),
-            link: route.link,
-            source: route.source.map(Into::into),
-            table: route.table,
-            priority: route.priority,
-            scope: route.scope,
-            mtu: route.mtu,
-            advmss: route.advmss,
-            onlink: route.onlink,
-        })
-        .collect()
+    list.iter().map(route_to_host).collect()
+}
+
+pub(crate) fn route_to_host(route: &Route) -> contract::Route {
+    contract::Route {
+        destination: route.destination.into(),
+        gateway: route.gateway.map(Into::into),
+        link: route.link,
+        source: route.source.map(Into::into),
+        table: route.table,
+        priority: route.priority,
+        scope: route.scope,
+        mtu: route.mtu,
+        advmss: route.advmss,
+        onlink: route.onlink,
+    }
 }
 
 impl From<contract::Route> for Route {
@@ -131,5 +133,12 @@ impl From<contract::Route> for Route {
             advmss: route.advmss,
             onlink: route.onlink,
         }
+    }
+}
+
+impl Default for contract::RouteFilter {
+    /// All routes of the main table.
+    fn default() -> Self {
+        Self { family: None, link: None, table: None }
     }
 }

@@ -1,0 +1,51 @@
+//! Unit tests of plugins as native code, against an in-memory host: no root, no kernel.
+//!
+//! On every target but WebAssembly the imports of the contract act on a model of a host and one container. It does what
+//! kernels do as far as plugins see it: taken names fail, the ends of a veth pair vanish together, links take their
+//! addresses and routes along, prefixes bring routes, gateways must be reachable, nftables batches happen as a whole.
+//! There is one model for each thread; [`World::new`] makes it anew.
+//!
+//! [`World::fail_nth`] makes any host call fail, so that a loop over all of them shows that a plugin cleans up after
+//! every failure:
+//!
+//! ```ignore
+//! for nth in 1.. {
+//!     let world = World::new();
+//!     world.fail_nth(nth, FailureKind::Io);
+//!     if world.add::<Bridge>(CONFIG).is_ok() { break }
+//!     assert!(world.host().link("veth0").is_none());
+//! }
+//! ```
+
+pub(crate) mod imports;
+mod iptables;
+mod links;
+mod nftables;
+mod routes;
+mod state;
+mod store;
+mod text;
+mod view;
+mod world;
+
+pub use view::NetnsView;
+pub use world::{World, with_prev_result};
+
+use std::rc::Rc;
+
+use crate::plugin::{Attachment, Result};
+
+pub use crate::bindings::weir::cni::delegate::Command;
+
+/// What a scripted plugin was called with.
+#[derive(Debug, Clone)]
+pub struct DelegateCall {
+    /// What was asked.
+    pub command: Command,
+    /// The network configuration.
+    pub config: String,
+    /// The attachment of the command.
+    pub attachment: Attachment,
+}
+
+pub(crate) type DelegateScript = Rc<dyn Fn(&DelegateCall) -> Result<String>>;
