@@ -236,12 +236,12 @@ mod tests {
     mod plugin {
         #![allow(unreachable_pub, reason = "the macro is meant for the root of a crate")]
         crate::manifest! {
-        name: "test",
-        description: "Says \"hello\" \\ and\ngoes.",
-        version: "1.2.3",
-        cni_versions: &["0.4.0", "1.1.0"],
-        needs: { host_namespace: "why not", links: "" },
-    }
+            name: "test",
+            description: "Says \"hello\" \\ and\ngoes.",
+            version: "1.2.3",
+            cni_versions: &["0.4.0", "1.1.0"],
+            needs: { host_namespace: "why not", links: "" },
+        }
     }
 
     #[test]

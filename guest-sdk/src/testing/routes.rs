@@ -185,9 +185,10 @@ impl State {
         }
         let index = device.index;
         if let (Some(gateway), false) = (wanted.gateway, wanted.onlink)
-            && self.prefix_owner(namespace, gateway.into(), Some(link)).is_none() {
-                return Err(unreachable("the gateway is on no prefix of the link"));
-            }
+            && self.prefix_owner(namespace, gateway.into(), Some(link)).is_none()
+        {
+            return Err(unreachable("the gateway is on no prefix of the link"));
+        }
         let route = Route {
             destination: target.into(),
             link: Some(index),

@@ -58,9 +58,10 @@ impl StoreState {
         let mut laps: Vec<(IpAddr, u128, u128, AddressRange)> = Vec::new();
         laps.extend(ranges.iter().skip(position).map(whole));
         if let (Some(last), Some((_, begin, ..))) = (start, laps.first_mut())
-            && ranges.iter().any(|range| contains(range, last)) {
-                *begin = bits(last).saturating_add(1);
-            }
+            && ranges.iter().any(|range| contains(range, last))
+        {
+            *begin = bits(last).saturating_add(1);
+        }
         laps.extend(ranges.iter().take(position.saturating_add(1)).map(whole));
         for (like, begin, end, range) in laps {
             for number in begin..=end {
