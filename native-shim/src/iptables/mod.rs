@@ -1,8 +1,16 @@
 //! iptables, for configurations that ask for it: through iptables-save and iptables-restore.
+//!
+//! The programs are used and not the kernel, because only they know whether the rules of this machine are kept by
+//! ip_tables or by nf_tables.
+
+mod program;
+mod text;
 
 use crate::family::IpFamily;
 use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
+
+use program::{Tool, run};
 
 /// A rule: a chain and the words after it, as `iptables -S` prints them, without quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,21 +45,39 @@ pub enum Command {
     DeleteChain(String),
 }
 
-fn missing<T>() -> Result<T> {
-    Err(Error::new(ErrorKind::Unsupported, "iptables is not built yet"))
-}
-
 /// All chains and rules of a table (`nat`, `filter`, `mangle`, `raw`).
-pub fn save(_namespace: &Netns, _family: IpFamily, _table: &str) -> Result<Vec<Chain>> {
-    missing()
+pub fn save(namespace: &Netns, family: IpFamily, table: &str) -> Result<Vec<Chain>> {
+    text::check_table(table)?;
+    let printed = run(namespace, Tool::Save, family, &["-t", table], b"")
+        .map_err(|failed| failed.error(&format!("list table {table}")))?;
+    if printed.lines().any(|line| line.starts_with('#') && line.contains("is incompatible")) {
+        let message = format!(
+            "iptables: table {table} holds rules that only nft can read: change them with nft, or use the backend nftables"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    Ok(text::parse_save(&printed))
 }
 
-/// Carry out the commands as one transaction.
-pub fn restore(_namespace: &Netns, _family: IpFamily, _table: &str, _commands: &[Command]) -> Result<()> {
-    missing()
+/// Carry out the commands as one transaction: all of them or none.
+pub fn restore(namespace: &Netns, family: IpFamily, table: &str, commands: &[Command]) -> Result<()> {
+    if commands.is_empty() {
+        return Ok(());
+    }
+    let input = text::restore_input(table, commands)?;
+    // Others may hold the lock of ip_tables for a while; nf_tables has none and ignores the option.
+    let arguments = ["--noflush", "-w", "10"];
+    run(namespace, Tool::Restore, family, &arguments, input.as_bytes()).map(drop).map_err(|failed| {
+        let command = failed.line().and_then(|line| line.checked_sub(text::FIRST_COMMAND_LINE));
+        let doing = match command.and_then(|index| commands.get(index)) {
+            Some(command) => format!("{} in table {table}", text::describe(command)),
+            None => format!("change table {table}"),
+        };
+        failed.error(&doing)
+    })
 }
 
 /// Whether the iptables programs of a family are there and work.
-pub fn available(_namespace: &Netns, _family: IpFamily) -> bool {
-    false
+pub fn available(namespace: &Netns, family: IpFamily) -> bool {
+    program::find(Tool::Restore, family).is_ok() && run(namespace, Tool::Save, family, &["-t", "filter"], b"").is_ok()
 }

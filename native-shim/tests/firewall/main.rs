@@ -7,6 +7,8 @@
     reason = "a test may fail by panicking"
 )]
 
+mod conntrack;
+mod iptables;
 mod nftables;
 mod support;
 
@@ -19,6 +21,6 @@ fn main() {
         println!("skipped: all tests of the firewall: {reason}");
         return;
     }
-    let tests: Vec<Trial> = nftables::tests();
+    let tests: Vec<Trial> = nftables::tests().into_iter().chain(iptables::tests()).chain(conntrack::tests()).collect();
     libtest_mimic::run(&arguments, tests).exit();
 }

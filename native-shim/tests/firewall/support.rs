@@ -19,7 +19,7 @@ pub(crate) fn become_root() -> Result<(), String> {
 }
 
 /// A test that gets a namespace with nothing in it but a loopback interface that is down.
-pub(crate) fn test(name: &'static str, body: fn(&Netns)) -> Trial {
+pub(crate) fn test(name: &'static str, body: impl Fn(&Netns) + Send + 'static) -> Trial {
     Trial::test(name, move || {
         body(&Netns::create().expect("a network namespace"));
         Ok(())
