@@ -140,7 +140,6 @@ mod tests {
             "net.core.",
             "nets.core.x",
             "../net/core/x",
-            "net.core//x",
             "net/core/x\0",
         ];
         for written in bad {
