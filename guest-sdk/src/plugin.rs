@@ -7,6 +7,8 @@ use cni_spec::result::AddResult;
 use cni_spec::version::Version;
 use serde::de::DeserializeOwned;
 
+use crate::net::Netns;
+
 pub use cni_spec::config::Attachment;
 
 /// Result of everything that can end a command: the error is what the runtime will see.
@@ -75,6 +77,14 @@ impl Request {
     pub fn require_prev_result(&self) -> Result<&AddResult> {
         self.prev_result.as_ref().ok_or_else(|| {
             Error::invalid_config("prevResult is missing: this plugin must come after one that makes the interface")
+        })
+    }
+
+    /// The namespace of the container, where the plugin cannot do without (ADD, CHECK). Error code 3 where it is gone.
+    pub fn netns(&self) -> Result<Netns> {
+        Netns::container().ok_or_else(|| {
+            let path = self.netns_path.as_deref().unwrap_or_default();
+            Error::unknown_container(format!("the network namespace {path:?} of the container cannot be opened"))
         })
     }
 
