@@ -69,12 +69,31 @@ pub fn restore(namespace: &Netns, family: IpFamily, table: &str, commands: &[Com
     let arguments = ["--noflush", "-w", "10"];
     run(namespace, Tool::Restore, family, &arguments, input.as_bytes()).map(drop).map_err(|failed| {
         let command = failed.line().and_then(|line| line.checked_sub(text::FIRST_COMMAND_LINE));
-        let doing = match command.and_then(|index| commands.get(index)) {
-            Some(command) => format!("{} in table {table}", text::describe(command)),
-            None => format!("change table {table}"),
+        let Some(command) = command.and_then(|index| commands.get(index)) else {
+            return failed.error(&format!("change table {table}"));
         };
-        failed.error(&doing)
+        let mut error = failed.error(&format!("{} in table {table}", text::describe(command)));
+        if error.kind == ErrorKind::Io {
+            error.kind = probable_kind(namespace, family, table, command);
+        }
+        error
     })
+}
+
+/// The kind of a failure of which iptables-restore tells only the line, as it does over ip_tables.
+fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Command) -> ErrorKind {
+    let exists = |name: &str| {
+        let chains = save(namespace, family, table).unwrap_or_default();
+        chains.iter().any(|chain| chain.name == name)
+    };
+    match command {
+        Command::Delete(_) => ErrorKind::NotFound,
+        Command::DeleteChain(chain) if exists(chain) => ErrorKind::Busy,
+        Command::DeleteChain(_) => ErrorKind::NotFound,
+        Command::Append(rule) | Command::Prepend(rule) if !exists(&rule.chain) => ErrorKind::NotFound,
+        Command::Append(_) | Command::Prepend(_) => ErrorKind::Invalid,
+        Command::CreateOrFlushChain(_) => ErrorKind::Io,
+    }
 }
 
 /// Whether the iptables programs of a family are there and work.

@@ -10,7 +10,9 @@ use weir_native::netns::Netns;
 pub(crate) fn become_root() -> Result<(), String> {
     let (user, group) = (nix::unistd::getuid(), nix::unistd::getgid());
     if !user.is_root() {
-        unshare(CloneFlags::CLONE_NEWUSER).map_err(|errno| format!("not root, and no user namespace: {errno}"))?;
+        // With a network of its own to come back to: the way back to that of the real root is barred.
+        unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| format!("not root, and no user namespace: {errno}"))?;
         std::fs::write("/proc/self/setgroups", "deny").map_err(|error| error.to_string())?;
         std::fs::write("/proc/self/uid_map", format!("0 {user} 1")).map_err(|error| error.to_string())?;
         std::fs::write("/proc/self/gid_map", format!("0 {group} 1")).map_err(|error| error.to_string())?;
