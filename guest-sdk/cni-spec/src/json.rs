@@ -30,12 +30,20 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
+    #[cold]
+    #[inline(never)]
     fn within(mut self, outer: &str) -> Self {
         if !self.path.is_empty() && !self.path.starts_with('[') {
             self.path.insert(0, '.');
         }
         self.path.insert_str(0, outer);
         self
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn within_element(self, index: usize) -> Self {
+        self.within(&format!("[{index}]"))
     }
 }
 
@@ -84,6 +92,12 @@ pub fn remove(object: &mut Map<String, Value>, key: &str) {
     object.retain(|name, _| !name.eq_ignore_ascii_case(key));
 }
 
+#[cold]
+#[inline(never)]
+fn too_deep() -> DecodeError {
+    de::Error::custom("nested too deeply")
+}
+
 /// A value that is being decoded.
 #[derive(Clone, Copy)]
 struct Decoder<'a> {
@@ -94,11 +108,13 @@ struct Decoder<'a> {
 impl<'a> Decoder<'a> {
     fn inner(self, value: &'a Value) -> Result<Self, DecodeError> {
         if self.depth >= MAX_DEPTH {
-            return Err(de::Error::custom("nested too deeply"));
+            return Err(too_deep());
         }
         Ok(Self { value, depth: self.depth + 1 })
     }
 
+    #[cold]
+    #[inline(never)]
     fn unexpected(self) -> Unexpected<'a> {
         match self.value {
             Value::Null => Unexpected::Unit,
@@ -213,7 +229,7 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let index = self.index;
         self.index += 1;
         let element = self.decoder.inner(value).and_then(|decoder| seed.deserialize(decoder));
-        element.map(Some).map_err(|error| error.within(&format!("[{index}]")))
+        element.map(Some).map_err(|error| error.within_element(index))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -239,6 +255,8 @@ impl<'de> Entries<'de> {
         get(self.object, field).is_some_and(|chosen| std::ptr::eq(chosen, value)).then_some(field)
     }
 
+    /// Not inlined into the code of every struct, which plugins must carry.
+    #[inline(never)]
     fn next(&mut self) -> Option<(&'de str, &'de Value)> {
         loop {
             let (key, value) = self.entries.next()?;
