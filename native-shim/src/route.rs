@@ -171,7 +171,10 @@ pub fn lookup(namespace: &Netns, destination: IpAddr) -> Result<Option<Route>> {
     let mut message = RouteMessage::default();
     message.header.address_family = family_of(&destination);
     message.header.destination_prefix_length = if destination.is_ipv4() { 32 } else { 128 };
-    message.header.flags = RouteFlags::LookupTable;
+    if destination.is_ipv4() {
+        // Say which table it came from. For IPv6 the kernel says so anyway, and refuses to be asked.
+        message.header.flags = RouteFlags::LookupTable;
+    }
     message.attributes.push(RouteAttribute::Destination(destination.into()));
     let answer = namespace.rtnetlink(|connection| connection.get(RouteNetlinkMessage::GetRoute(message)))?;
     match answer {
@@ -180,15 +183,9 @@ pub fn lookup(namespace: &Netns, destination: IpAddr) -> Result<Option<Route>> {
             _ => describe(&message).into_iter().next(),
         }),
         Ok(_) => Ok(None),
-        // No route; or one of the types unreachable, prohibit and blackhole.
-        Err(fault)
-            if matches!(
-                fault.errno,
-                libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES | libc::EINVAL | libc::EAGAIN
-            ) =>
-        {
-            Ok(None)
-        }
+        // No route; or one of the types unreachable, prohibit and blackhole (which is EINVAL without an explanation).
+        Err(fault) if matches!(fault.errno, libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES) => Ok(None),
+        Err(fault) if fault.errno == libc::EINVAL && fault.explanation.is_empty() => Ok(None),
         Err(fault) => Err(fault.during(format_args!("look up the route to {destination}"))),
     }
 }
