@@ -1,0 +1,123 @@
+#!/bin/sh
+# Runs test programs in a virtual machine whose kernel has what this machine's may lack (VLAN filtering, dummy, vrf).
+#
+# usage: run.sh [TEST-PROGRAM-FILE...]    without files: the test targets named in VM_TESTS are built and run
+#
+# The kernel is Debian's, unpacked into a cache directory and not installed. The machine sees this one's root file
+# system read-only over 9p, with an overlay in its memory on top. A skipped test counts as failed here: the machine
+# exists so that nothing is skipped.
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+workspace=$(cd "$here/../.." && pwd)
+tests=${VM_TESTS:-bridge_vlan plugin_keys conformance}
+limit=${VM_TIMEOUT:-1200}
+cache=${VM_CACHE:-${CARGO_TARGET_DIR:-$workspace/target}/vm}
+export WEIR_DIST="${WEIR_DIST:-$workspace/dist}"
+
+fail() {
+    echo "test-vm: $*" >&2
+    exit 1
+}
+
+for program in qemu-system-x86_64 busybox cpio dpkg-deb; do
+    command -v "$program" >/dev/null || fail "$program is missing: apt-get install qemu-system-x86 busybox-static cpio dpkg"
+done
+[ "$(uname -m)" = x86_64 ] || fail "only x86-64 machines run this kernel package"
+
+# 1. The kernel, once.
+mkdir -p "$cache"
+cache=$(cd "$cache" && pwd)
+if ! [ -e "$cache/kernel/ready" ]; then
+    echo "test-vm: fetching a kernel"
+    rm -rf "$cache/kernel" "$cache/deb"
+    mkdir -p "$cache/deb" "$cache/kernel"
+    package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    [ -n "$package" ] || fail "apt knows no linux-image-amd64: run apt-get update"
+    (cd "$cache/deb" && apt-get download "$package" >/dev/null) || fail "cannot download $package"
+    dpkg-deb --fsys-tarfile "$cache"/deb/*.deb | tar -x -C "$cache/kernel" --exclude './usr/share' --exclude './lib/modules/*/kernel/sound' \
+        --exclude './lib/modules/*/kernel/drivers/gpu' --exclude './lib/modules/*/kernel/drivers/media'
+    # Old packages have /lib, new ones /usr/lib.
+    [ -d "$cache/kernel/lib/modules" ] || ln -s usr/lib "$cache/kernel/lib"
+    release=$(ls "$cache/kernel/lib/modules")
+    (cd "$cache/kernel/lib/modules/$release" && busybox depmod -b "$cache/kernel" "$release")
+    rm -rf "$cache/deb"
+    touch "$cache/kernel/ready"
+fi
+release=$(ls "$cache/kernel/lib/modules")
+modules="$cache/kernel/lib/modules/$release"
+
+# 2. The programs to run.
+if [ $# -eq 0 ]; then
+    echo "test-vm: building $tests"
+    targets=""
+    for test in $tests; do targets="$targets --test $test"; done
+    # shellcheck disable=SC2086
+    built=$(cd "$workspace" && cargo test --locked --package weir-tests --no-run --message-format json $targets |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+    # shellcheck disable=SC2086
+    set -- $built
+    [ $# -gt 0 ] || fail "cargo built no test program"
+fi
+for program in "$@"; do
+    [ -x "$program" ] || fail "$program is not an executable file"
+done
+
+# 3. A file system to start from: busybox, and what is needed to reach the real one.
+work=$(mktemp -d "$cache/run.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+root="$work/root"
+mkdir -p "$root/bin" "$root/sbin" "$root/proc" "$root/sys" "$root/dev" "$root/host" "$root/upper" "$root/new" "$root/lib/modules/$release"
+cp "$(command -v busybox)" "$root/bin/busybox"
+ln -s ../bin/busybox "$root/sbin/modprobe"
+ln -s busybox "$root/bin/sh"
+wanted=""
+for module in virtio_pci 9pnet_virtio 9p overlay; do
+    file=$(sed -n "s|^\(kernel/.*/$module\.ko[^:]*\):.*|\1|p" "$modules/modules.dep" | head -n 1)
+    if [ -n "$file" ]; then
+        wanted="$wanted $file $(sed -n "s|^$file:||p" "$modules/modules.dep")"
+    fi
+done
+for file in $wanted; do
+    mkdir -p "$root/lib/modules/$release/$(dirname "$file")"
+    cp "$modules/$file" "$root/lib/modules/$release/$file"
+done
+cp "$modules"/modules.* "$root/lib/modules/$release/"
+sed -e "s|@MODULES@|$modules|g" -e "s|@WEIR_DIST@|$WEIR_DIST|g" -e "s|@DIRECTORY@|$workspace|g" "$here/init" >"$root/init"
+chmod 755 "$root/init"
+printf '%s\n' "$@" >"$root/programs"
+(cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"
+
+# 4. Run.
+echo "test-vm: starting Linux $release"
+# Software emulation by default: /dev/kvm is often there and does not work (nested machines).
+if [ "${VM_ACCEL:-tcg}" = kvm ]; then
+    accel=kvm
+    cpu=host
+else
+    accel=tcg,thread=multi
+    cpu=max
+fi
+set +e
+timeout --foreground "$limit" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m "${VM_MEMORY:-2048}" -nodefaults \
+    -no-reboot -display none -serial stdio -monitor none \
+    -kernel "$cache/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
+    -append "console=ttyS0 quiet panic=-1 mitigations=off" \
+    -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
+    </dev/null 2>"$work/stderr" | tr -d '\r' | tee "$work/output"
+set -e
+
+# 5. Judge.
+grep -qx 'test-vm: all programs ended' "$work/output" || {
+    tail -n 5 "$work/stderr" >&2
+    fail "the machine died or ran longer than $limit s"
+}
+bad=$(sed -n 's/^test-vm: failed: //p' "$work/output")
+[ -z "$bad" ] || fail "failed: $bad"
+if grep -q 'skipped: ' "$work/output"; then
+    grep 'skipped: ' "$work/output" >&2
+    fail "tests were skipped, and this machine is there to run them"
+fi
+passed=$(grep -c '^test result: ok' "$work/output")
+[ "$passed" -eq $# ] || fail "$passed of $# programs told their result"
+echo "test-vm: $# programs passed"
