@@ -69,6 +69,12 @@ fn step(chains: &mut Vec<Chain>, built_in: &[&str], command: &Command) -> Result
             Some(chain) => chain.rules.clear(),
             None => chains.push(Chain { name: name.clone(), rules: Vec::new() }),
         },
+        Command::CreateChain(name) => {
+            if chains.iter().any(|chain| chain.name == *name) {
+                return Err(fail(FailureKind::AlreadyExists, format!("chain {name:?} exists already")));
+            }
+            chains.push(Chain { name: name.clone(), rules: Vec::new() });
+        }
         Command::Append(rule) => {
             check_target(chains, rule)?;
             find(chains, &rule.chain)?.rules.push(rule.clone());

@@ -35,6 +35,8 @@ pub struct Chain {
 pub enum Command {
     /// Create a chain, or empty it where it exists.
     CreateOrFlushChain(String),
+    /// Create a chain that is not there; `AlreadyExists` where it is.
+    CreateChain(String),
     /// Add a rule at the end of its chain.
     Append(Rule),
     /// Add a rule at the beginning of its chain.
@@ -92,6 +94,7 @@ fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Com
         Command::DeleteChain(_) => ErrorKind::NotFound,
         Command::Append(rule) | Command::Prepend(rule) if !exists(&rule.chain) => ErrorKind::NotFound,
         Command::Append(_) | Command::Prepend(_) => ErrorKind::Invalid,
+        Command::CreateChain(_) => ErrorKind::AlreadyExists,
         Command::CreateOrFlushChain(_) => ErrorKind::Io,
     }
 }

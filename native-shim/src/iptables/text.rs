@@ -66,6 +66,10 @@ pub(super) fn restore_input(table: &str, commands: &[Command]) -> Result<String>
                 check_chain(chain)?;
                 format!(":{chain} - [0:0]")
             }
+            Command::CreateChain(chain) => {
+                check_chain(chain)?;
+                format!("-N {chain}")
+            }
             Command::Append(rule) => rule_line("-A", rule)?,
             Command::Prepend(rule) => rule_line("-I", rule)?,
             Command::Delete(rule) => rule_line("-D", rule)?,
@@ -85,6 +89,7 @@ pub(super) fn restore_input(table: &str, commands: &[Command]) -> Result<String>
 pub(super) fn describe(command: &Command) -> String {
     match command {
         Command::CreateOrFlushChain(chain) => format!("create or empty chain {chain:?}"),
+        Command::CreateChain(chain) => format!("create chain {chain:?}"),
         Command::Append(rule) => format!("append to chain {:?} the rule {:?}", rule.chain, rule.words.join(" ")),
         Command::Prepend(rule) => format!("prepend to chain {:?} the rule {:?}", rule.chain, rule.words.join(" ")),
         Command::Delete(rule) => format!("delete from chain {:?} the rule {:?}", rule.chain, rule.words.join(" ")),

@@ -67,6 +67,10 @@ fn chains(namespace: &Netns) {
     assert_eq!(rules_of(namespace, ipv4, "WEIR").unwrap(), [two, one]);
     restore(namespace, ipv4, "nat", &[create()]).unwrap();
     assert_eq!(rules_of(namespace, ipv4, "WEIR").unwrap(), []);
+    let again = restore(namespace, ipv4, "nat", &[Command::CreateChain("WEIR".into())]).unwrap_err();
+    assert_eq!(again.kind, ErrorKind::AlreadyExists, "{again}");
+    restore(namespace, ipv4, "nat", &[Command::DeleteChain("WEIR".into())]).unwrap();
+    restore(namespace, ipv4, "nat", &[Command::CreateChain("WEIR".into())]).unwrap();
     let jump = rule("POSTROUTING", &["-j", "WEIR"]);
     restore(namespace, ipv4, "nat", &[Command::Append(jump.clone())]).unwrap();
     let busy = restore(namespace, ipv4, "nat", &[Command::DeleteChain("WEIR".into())]).unwrap_err();

@@ -111,6 +111,7 @@ fn iptables_command(command: iptables::Command) -> native_iptables::Command {
     let rule = |rule: iptables::Rule| native_iptables::Rule { chain: rule.chain, words: rule.words };
     match command {
         iptables::Command::CreateOrFlushChain(chain) => native_iptables::Command::CreateOrFlushChain(chain),
+        iptables::Command::CreateChain(chain) => native_iptables::Command::CreateChain(chain),
         iptables::Command::Append(r) => native_iptables::Command::Append(rule(r)),
         iptables::Command::Prepend(r) => native_iptables::Command::Prepend(rule(r)),
         iptables::Command::Delete(r) => native_iptables::Command::Delete(rule(r)),
