@@ -101,5 +101,8 @@ fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Com
 
 /// Whether the iptables programs of a family are there and work.
 pub fn available(namespace: &Netns, family: IpFamily) -> bool {
-    program::find(Tool::Restore, family).is_ok() && run(namespace, Tool::Save, family, &["-t", "filter"], b"").is_ok()
+    // A transaction without commands that is only tested: reads no rules of nf_tables and changes nothing.
+    let arguments = ["--noflush", "--test", "-w", "10"];
+    program::find(Tool::Save, family).is_ok()
+        && run(namespace, Tool::Restore, family, &arguments, b"*filter\nCOMMIT\n").is_ok()
 }
