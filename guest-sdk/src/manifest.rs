@@ -10,7 +10,7 @@ pub const SECTION: &str = "weir:manifest";
 pub const ALL_CNI_VERSIONS: &[&str] = &["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"];
 
 /// The interfaces of the contract that a manifest may ask for, by the names that the [macro](crate::manifest!) takes.
-/// `types`, `namespaces`, `log` and `clock` hold no authority and need not be asked for.
+/// Every interface that the plugin calls must be asked for, `log` and `clock` too; `types` and `namespaces` are words.
 #[allow(non_upper_case_globals, reason = "named as the macro takes them")]
 pub mod interfaces {
     /// Addresses of links.

@@ -20,6 +20,7 @@ weir_sdk::manifest! {
     needs: {
         ipam_store: "gives out and takes back the addresses of the network",
         resolver: "reads the file that resolvConf names",
+        log: "tells which addresses GC released and what could not be given back",
     },
 }
 

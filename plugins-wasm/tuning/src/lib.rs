@@ -21,6 +21,7 @@ weir_sdk::manifest! {
         links: "sets MAC address, MTU, queue length, promiscuous and all-multicast mode",
         sysctls: "sets the parameters that the configuration names, within the operator's list",
         attachment_state: "keeps the values from before, for DEL",
+        log: "tells what could not be restored",
     },
 }
 
