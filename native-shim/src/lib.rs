@@ -11,6 +11,7 @@ pub use error::{Error, ErrorKind, Result};
 // Namespaces and rtnetlink.
 pub mod address;
 mod announce;
+pub mod background;
 pub mod bridge;
 pub mod link;
 pub mod neighbor;

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -150,6 +150,11 @@ impl Netns {
     /// Where the netfilter socket of the namespace is kept between uses.
     pub(crate) fn netfilter(&self) -> &Mutex<Option<Channel>> {
         &self.netfilter
+    }
+
+    /// Descriptor of the netfilter socket, where there is one.
+    pub(crate) fn netfilter_descriptor(&self) -> Option<RawFd> {
+        self.netfilter.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Channel::descriptor)
     }
 
     /// Descriptor of the namespace, for requests that name it.

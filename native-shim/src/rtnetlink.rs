@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use netlink_packet_core::{
@@ -14,6 +14,7 @@ use netlink_sys::{Socket, SocketAddr};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::background::Background;
 use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
@@ -104,7 +105,7 @@ impl Connection {
     /// How long to wait for an answer. (The kernel works while it is being asked, so this is for lost answers only.)
     pub(crate) fn set_timeout(&mut self, timeout: Duration) -> Result<()> {
         // SAFETY: the descriptor belongs to `self.socket`, which outlives this borrow.
-        let descriptor = unsafe { std::os::fd::BorrowedFd::borrow_raw(std::os::fd::AsRawFd::as_raw_fd(&self.socket)) };
+        let descriptor = unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) };
         // Zero would mean: wait for ever.
         let milliseconds = i64::try_from(timeout.as_millis()).unwrap_or(i64::MAX).max(1);
         setsockopt(&descriptor.as_fd(), sockopt::ReceiveTimeout, &TimeVal::milliseconds(milliseconds))
@@ -198,22 +199,26 @@ impl Connection {
         Err(Fault::new(libc::EAGAIN, format!("the table changed during each of {DUMP_TRIES} dumps")))
     }
 
+    /// Have a request carried out by a child process that waits for all of the kernel's clean-up in our place. Nobody
+    /// hears its answer.
+    pub(crate) fn act_in_background(
+        &mut self,
+        message: RouteNetlinkMessage,
+        others: &[RawFd],
+    ) -> io::Result<Option<Background>> {
+        self.outgoing.clear();
+        // An answer with this number is nobody's.
+        self.append(message, 0, 0);
+        Background::send(self.socket.as_raw_fd(), &self.outgoing, others)
+    }
+
     /// Send messages in one datagram; returns the sequence number of the first.
     fn send(&mut self, messages: Vec<RouteNetlinkMessage>, flags: u16) -> Outcome<u32> {
         self.first = self.sequence.wrapping_add(1);
         self.outgoing.clear();
         for message in messages {
             self.sequence = self.sequence.wrapping_add(1);
-            let mut message = NetlinkMessage::from(message);
-            message.header.flags = NLM_F_REQUEST | flags;
-            message.header.sequence_number = self.sequence;
-            message.finalize();
-            let start = self.outgoing.len();
-            let end = start + message.buffer_len().next_multiple_of(4);
-            self.outgoing.resize(end, 0);
-            if let Some(place) = self.outgoing.get_mut(start..end) {
-                message.serialize(place);
-            }
+            self.append(message, flags, self.sequence);
         }
         loop {
             match self.socket.send(&self.outgoing, 0) {
@@ -221,6 +226,20 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Fault::io(&error, "the request could not be sent")),
             }
+        }
+    }
+
+    /// Add a message to those that are to be sent.
+    fn append(&mut self, message: RouteNetlinkMessage, flags: u16, sequence: u32) {
+        let mut message = NetlinkMessage::from(message);
+        message.header.flags = NLM_F_REQUEST | flags;
+        message.header.sequence_number = sequence;
+        message.finalize();
+        let start = self.outgoing.len();
+        let end = start + message.buffer_len().next_multiple_of(4);
+        self.outgoing.resize(end, 0);
+        if let Some(place) = self.outgoing.get_mut(start..end) {
+            message.serialize(place);
         }
     }
 

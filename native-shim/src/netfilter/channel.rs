@@ -4,7 +4,7 @@
 //! the kernel still has nftables objects to destroy waits for that, 4 to 22 ms; therefore a socket stays open as long
 //! as its `Netns`, and whoever has a result to give gives it before dropping the `Netns`.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::PoisonError;
 
 use netlink_sys::Socket;
@@ -65,6 +65,11 @@ impl Channel {
         let _ = socket.set_cap_ack(true);
         let _ = socket.set_ext_ack(true);
         Ok(Self { socket, sequence: 0, buffer: Vec::with_capacity(RECEIVE_BUFFER) })
+    }
+
+    /// Descriptor of the socket.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.socket.as_raw_fd()
     }
 
     /// Ask questions that have one answer each.

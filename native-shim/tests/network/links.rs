@@ -21,6 +21,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_veth_pair_may_live_in_one_namespace_under_random_names", veth_in_one),
         test("a_taken_name_is_reported_with_its_end", veth_taken),
         test("deleting_one_end_deletes_both_and_only_once", delete),
+        test("a_link_deleted_at_once_is_gone_on_return_from_both_ends", delete_at_once),
         test("a_link_is_operational_when_both_ends_are_up", operational),
         test("a_list_of_many_links_is_complete", many),
     ]
@@ -149,6 +150,22 @@ fn delete(container: &Netns) {
     link::delete(container, inside.index).unwrap();
     assert_eq!(link::find_by_index(&host, outside.index).unwrap(), None);
     assert_eq!(link::delete(&host, outside.index).unwrap_err().kind, ErrorKind::NotFound);
+}
+
+fn delete_at_once(container: &Netns) {
+    let host = Netns::create().unwrap();
+    let (inside, outside) = link::create_veth(container, &named("eth0"), &host, &VethEnd::default()).unwrap();
+    let background = link::delete_at_once(container, inside.index).unwrap();
+    assert_eq!(link::find(container, "eth0").unwrap(), None);
+    assert_eq!(link::find_by_index(&host, outside.index).unwrap(), None);
+    assert_eq!(link::delete_at_once(container, inside.index).unwrap_err().kind, ErrorKind::NotFound);
+    let again = link::create_veth(container, &named("eth0"), &host, &VethEnd::default()).unwrap().0;
+    assert_eq!(link::info(container, again.index).unwrap().name, "eth0", "the name is free, the socket in order");
+    if let Some(background) = background {
+        background.wait();
+    }
+    // What cannot be deleted is refused with the kernel's reason.
+    assert_eq!(link::delete_at_once(container, 1).unwrap_err().kind, ErrorKind::Unsupported);
 }
 
 fn operational(container: &Netns) {
