@@ -163,7 +163,7 @@ pub(crate) fn wait_until(timeout: Duration, mut settled: impl FnMut() -> Result<
             return Ok(false);
         }
         std::thread::sleep(pause.min(left));
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 3 / 2).min(LONGEST_PAUSE);
     }
 }
 
