@@ -20,6 +20,13 @@ impl Failure {
         Self { kind, message: message.into() }
     }
 
+    /// The same failure with what was being done before its message; see [`Context`].
+    #[must_use]
+    pub fn within(mut self, doing: &str) -> Self {
+        prefix(&mut self.message, doing.to_owned());
+        self
+    }
+
     /// Whether the named object does not exist.
     pub fn is_not_found(&self) -> bool {
         self.kind == FailureKind::NotFound

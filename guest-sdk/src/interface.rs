@@ -1,4 +1,6 @@
 //! Putting an IPAM result on an interface, and checking that it is still there. What every interface plugin does.
+//!
+//! Needs `links`, `addresses`, `routes`, `sysctls` and `log`.
 
 use std::net::IpAddr;
 use std::time::Duration;

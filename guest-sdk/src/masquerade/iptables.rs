@@ -35,33 +35,43 @@ pub(super) fn add(of: &Masquerade<'_>, host: &Netns, addresses: &[IpNet]) -> Res
     let name = naming::chain_name("", of.network, of.container_id);
     let comment = naming::comment(of.network, of.container_id);
     for family in FAMILIES {
-        let own: Vec<_> = addresses.iter().filter(|network| family_of(network.addr()) == family).collect();
+        let mut own: Vec<_> = addresses.iter().filter(|network| family_of(network.addr()) == family).collect();
         if own.is_empty() {
             continue;
         }
-        let mut accepted: Vec<Rule> = Vec::new();
-        // The key has no interface name: another interface of the container may have filled the chain already.
-        if chains_in_nftables(host, family).contains(&name) {
-            let chains = host.iptables_save(family, NAT).context("masquerade by iptables")?;
-            let rules =
-                chains.into_iter().find(|chain| chain.name == name).map(|chain| chain.rules).unwrap_or_default();
-            accepted.extend(rules.into_iter().filter(|rule| rule.jumps_to("ACCEPT")));
-        }
-        for network in &own {
-            let subnet = network.trunc().to_string();
-            if !accepted.iter().any(|rule| rule.value_of("-d") == Some(&subnet)) {
-                accepted.push(Rule::new(&name, &format!("-d {subnet} -j ACCEPT")).comment(&comment));
-            }
-        }
-        let mut commands = vec![Command::CreateOrFlushChain(name.clone())];
-        commands.extend(accepted.into_iter().map(Command::Append));
+        let doing = "masquerade by iptables";
+        let new = [Command::CreateChain(name.clone())];
+        let fill = |subnets: &[&IpNet]| {
+            let accept = |network: &&IpNet| {
+                Command::Append(Rule::new(&name, &format!("-d {} -j ACCEPT", network.trunc())).comment(&comment))
+            };
+            subnets.iter().map(accept).collect::<Vec<_>>()
+        };
         let others = format!("! -d {} -j MASQUERADE", multicast(family));
-        commands.push(Command::Append(Rule::new(&name, &others).comment(&comment)));
-        for network in own {
-            let jump = format!("-s {} -j {name}", network.addr());
-            commands.push(Command::Append(Rule::new(POSTROUTING, &jump).comment(&comment)));
+        let others = [Command::Append(Rule::new(&name, &others).comment(&comment))];
+        let jump = |network: &&IpNet| {
+            Command::Append(Rule::new(POSTROUTING, &format!("-s {} -j {name}", network.addr())).comment(&comment))
+        };
+        let jumps: Vec<_> = own.iter().map(jump).collect();
+        match host.iptables_restore(family, NAT, &[&new, &*fill(&own), &others, &jumps].concat()) {
+            // The key has no interface name: another interface of the container has filled the chain.
+            Err(failure) if failure.is_already_exists() => {
+                let chains = host.iptables_save(family, NAT).context(doing)?;
+                let has = |network: &IpNet| {
+                    let subnet = network.trunc().to_string();
+                    let rules = chains.iter().filter(|chain| chain.name == name).flat_map(|chain| &chain.rules);
+                    rules.into_iter().any(|rule| rule.jumps_to("ACCEPT") && rule.value_of("-d") == Some(&subnet))
+                };
+                own.retain(|network| !has(network));
+                let accept = fill(&own).into_iter().map(|command| match command {
+                    // Before the rule that masquerades the rest.
+                    Command::Append(rule) => Command::Prepend(rule),
+                    other => other,
+                });
+                host.iptables_restore(family, NAT, &accept.chain(jumps).collect::<Vec<_>>()).context(doing)?;
+            }
+            other => other.context(doing)?,
         }
-        host.iptables_restore(family, NAT, &commands).context("masquerade by iptables")?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Masquerade: packets from a container to anything outside its subnet take the address of the host.
 //!
 //! Names, comments and rules are exactly those of the reference plugins, with both of their backends, so what one of them
-//! made the other can take away. Needs `nftables`, `iptables` and `host-namespace`.
+//! made the other can take away. Needs `nftables` and `iptables`.
 
 mod iptables;
 mod nftables;
