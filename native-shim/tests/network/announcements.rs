@@ -59,7 +59,8 @@ fn ipv4() {
     assert_eq!(believed(&pair, address), STALE);
     address::announce(&pair.left, pair.left_link, &[address]).unwrap();
     assert_learned(&pair, address);
-    assert_eq!(neighbor::list(&pair.left, None).unwrap(), [], "nothing is left of the question");
+    let entries = neighbor::list(&pair.left, None).unwrap();
+    assert!(!entries.iter().any(|entry| entry.address == address), "nothing is left of the question: {entries:?}");
 }
 
 fn ipv6() {
