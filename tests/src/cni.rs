@@ -1,0 +1,150 @@
+//! One run of a plugin by the execution contract of the CNI specification.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::container::Container;
+use crate::programs::Programs;
+
+/// A plugin about to be run. Starts with a complete environment; tests take from it and add to it.
+#[derive(Debug, Clone)]
+pub struct Call {
+    program: PathBuf,
+    environment: BTreeMap<OsString, OsString>,
+    input: Vec<u8>,
+}
+
+/// What a plugin answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Exit status; none: a signal ended it.
+    pub status: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A CNI error object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CniError {
+    /// The code of the specification.
+    pub code: i64,
+    /// Short text.
+    pub msg: String,
+    /// Long text.
+    pub details: String,
+    /// The version that it is in; empty where the plugin gives none.
+    pub version: String,
+}
+
+impl Call {
+    /// A command to a plugin, for container ID `none` in a namespace that does not exist, interface `eth0`.
+    pub fn new(programs: &Programs, plugin: &str, command: &str) -> Result<Self> {
+        let mut call = Self { program: programs.find(plugin)?, environment: BTreeMap::new(), input: Vec::new() };
+        // Programs that the native plugins start.
+        call = call.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").env("CNI_COMMAND", command);
+        call = call.env("CNI_CONTAINERID", "none").env("CNI_NETNS", "/run/netns/none");
+        Ok(call.env("CNI_IFNAME", "eth0").env("CNI_PATH", programs.cni_path()))
+    }
+
+    /// For this container.
+    pub fn container(self, container: &Container) -> Self {
+        self.env("CNI_CONTAINERID", container.id.as_str()).env("CNI_NETNS", container.path.as_os_str())
+    }
+
+    /// For another interface than `eth0`.
+    pub fn interface(self, name: &str) -> Self {
+        self.env("CNI_IFNAME", name)
+    }
+
+    /// Set a variable.
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.environment.insert(name.into(), value.into());
+        self
+    }
+
+    /// Take a variable away.
+    pub fn unset(mut self, name: &str) -> Self {
+        self.environment.remove(std::ffi::OsStr::from_bytes(name.as_bytes()));
+        self
+    }
+
+    /// The network configuration.
+    pub fn config(self, config: &Value) -> Self {
+        self.input(config.to_string())
+    }
+
+    /// What comes on standard input, if it is no JSON.
+    pub fn input(mut self, input: impl Into<Vec<u8>>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Run it in the namespaces of this thread.
+    pub fn run(&self) -> Result<Answer> {
+        let mut command = Command::new(&self.program);
+        command.env_clear().envs(&self.environment);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(|| format!("run {}", self.program.display()))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A plugin may end without reading.
+            let _ = stdin.write_all(&self.input);
+        }
+        let output = child.wait_with_output()?;
+        Ok(Answer {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).context("standard output is not UTF-8")?,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Run it; it must succeed. The result, or null where nothing was printed.
+    pub fn ok(&self) -> Result<Value> {
+        self.run()?.ok().with_context(|| self.describe())
+    }
+
+    /// Run it; it must refuse. The error.
+    pub fn error(&self) -> Result<CniError> {
+        self.run()?.error().with_context(|| self.describe())
+    }
+
+    fn describe(&self) -> String {
+        let environment: Vec<_> = self
+            .environment
+            .iter()
+            .filter(|(name, _)| name.as_bytes().starts_with(b"CNI_"))
+            .map(|(name, value)| format!("{}={}", name.to_string_lossy(), value.to_string_lossy()))
+            .collect();
+        let input = String::from_utf8_lossy(&self.input);
+        format!("{} {} <<< {input}", environment.join(" "), self.program.display())
+    }
+}
+
+impl Answer {
+    /// The result of a success.
+    pub fn ok(&self) -> Result<Value> {
+        ensure!(self.status == Some(0), "it failed: {self:?}");
+        if self.stdout.trim().is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_str(&self.stdout).with_context(|| format!("not one JSON document: {}", self.stdout))
+    }
+
+    /// The error of a refusal: exit status 1, and exactly one error object.
+    pub fn error(&self) -> Result<CniError> {
+        ensure!(self.status == Some(1), "exit status is not 1: {self:?}");
+        let value: Value = serde_json::from_str(&self.stdout).with_context(|| format!("not one JSON object: {self:?}"))?;
+        let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(code) = value.get("code").and_then(Value::as_i64) else { bail!("no error code: {self:?}") };
+        ensure!(code != 0 && !text("msg").is_empty(), "no error object: {self:?}");
+        Ok(CniError { code, msg: text("msg"), details: text("details"), version: text("cniVersion") })
+    }
+}

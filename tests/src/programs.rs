@@ -1,0 +1,102 @@
+//! The programs under test: a directory made by `weir install`, as a runtime would get it, and the native plugins.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::harness::skip;
+use crate::host::output;
+
+/// Where Debian's package containernetworking-plugins puts its programs.
+const NATIVE: &str = "/usr/lib/cni";
+
+/// Directories with plugins, first come first served: what CNI_PATH says.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The directories.
+    pub directories: Vec<PathBuf>,
+}
+
+static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+
+impl Programs {
+    /// Weir's plugins. Installed once for each test program, from `WEIR_DIST` or `dist` in the workspace. With
+    /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves.
+    pub fn weir() -> Result<Self> {
+        if std::env::var_os("WEIR_TESTS_NATIVE").is_some() {
+            return Self::native();
+        }
+        let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
+        let directory = installed.as_ref().map_err(|error| anyhow!("{error}"))?;
+        Ok(Self { directories: vec![directory.clone()] })
+    }
+
+    /// Debian's native plugins; the test is skipped where they are missing.
+    pub fn native() -> Result<Self> {
+        if !Path::new(NATIVE).join("bridge").exists() {
+            return Err(skip(format!("no plugins in {NATIVE} (Debian package containernetworking-plugins)")));
+        }
+        Ok(Self { directories: vec![NATIVE.into()] })
+    }
+
+    /// These, and where they have no such plugin, others.
+    pub fn then(mut self, others: Self) -> Self {
+        self.directories.extend(others.directories);
+        self
+    }
+
+    /// The value of CNI_PATH.
+    pub fn cni_path(&self) -> String {
+        let directories: Vec<_> = self.directories.iter().map(|directory| directory.display().to_string()).collect();
+        directories.join(":")
+    }
+
+    /// The program of a plugin type.
+    pub fn find(&self, plugin: &str) -> Result<PathBuf> {
+        let found = self.directories.iter().map(|directory| directory.join(plugin)).find(|path| path.exists());
+        found.with_context(|| format!("no plugin {plugin} in {}", self.cni_path()))
+    }
+
+    /// Whether these are the stand-ins, which have the faults that Weir's plugins have not.
+    pub fn are_native(&self) -> bool {
+        self.directories.first().is_some_and(|directory| directory == Path::new(NATIVE))
+    }
+}
+
+/// Where `make build` put what it built.
+pub fn dist() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::var_os("WEIR_DIST").map_or_else(|| workspace.join("dist"), PathBuf::from)
+}
+
+fn install() -> Result<PathBuf> {
+    let dist = dist();
+    let weir = dist.join("bin/weir");
+    if !weir.exists() {
+        bail!("{} is missing: run `make build` first", weir.display());
+    }
+    let mut components: Vec<_> = std::fs::read_dir(dist.join("plugins"))
+        .with_context(|| format!("read {}", dist.join("plugins").display()))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
+        .collect();
+    components.sort();
+    // Stays until the program ends, and is in memory: no test waits for a disk.
+    let directory = tempfile::Builder::new().prefix("weir-bin-").tempdir()?.keep();
+    let mut command = Command::new(&weir);
+    command.arg("install").arg("--bin-dir").arg(&directory).arg("--grant-requested").args(components);
+    let output = output(&mut command)?;
+    if !output.status.success() {
+        bail!("weir install failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(directory)
+}
+
+/// Remove what was installed. Called when the test program ends.
+pub fn uninstall() {
+    if let Some(Ok(directory)) = INSTALLED.get() {
+        let _ = std::fs::remove_dir_all(directory);
+    }
+}
