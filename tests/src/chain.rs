@@ -25,12 +25,12 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// A network of these plugins, in the newest version.
+    /// A network of these plugins, in the newest version that they speak.
     pub fn new(programs: &Programs, name: &str, plugins: &[Value]) -> Self {
         Self {
             programs: programs.clone(),
             name: name.to_owned(),
-            version: "1.1.0".to_owned(),
+            version: programs.newest().to_owned(),
             plugins: plugins.to_vec(),
             capabilities: json!({}),
             arguments: String::new(),
@@ -66,6 +66,10 @@ impl Chain {
     /// CHECK against the final result of ADD.
     pub fn check(&self, container: &Container, result: &Value) -> Result<()> {
         for plugin in &self.plugins {
+            // Debian's portmap does not recognise its own rules as its iptables prints them.
+            if self.programs.are_native() && plugin_type(plugin)? == "portmap" {
+                continue;
+            }
             self.call("CHECK", plugin, result)?.container(container).ok()?;
         }
         Ok(())

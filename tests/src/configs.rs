@@ -21,7 +21,7 @@ pub fn host_local(subnets: &[&str]) -> Value {
 
 /// The tuning plugin with one setting.
 pub fn tuning() -> Value {
-    json!({"type": "tuning", "sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}, "capabilities": {"mac": true}})
+    json!({"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}, "capabilities": {"mac": true}})
 }
 
 /// The portmap plugin with a backend.

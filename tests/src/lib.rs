@@ -12,6 +12,7 @@ pub mod harness;
 pub mod host;
 pub mod privileges;
 pub mod programs;
+pub mod residue;
 pub mod rootfs;
 pub mod snapshot;
 pub mod traffic;

@@ -59,6 +59,11 @@ impl Programs {
         found.with_context(|| format!("no plugin {plugin} in {}", self.cni_path()))
     }
 
+    /// The newest version of the specification that they speak.
+    pub fn newest(&self) -> &'static str {
+        if self.are_native() { "1.0.0" } else { "1.1.0" }
+    }
+
     /// Whether these are the stand-ins, which have the faults that Weir's plugins have not.
     pub fn are_native(&self) -> bool {
         self.directories.first().is_some_and(|directory| directory == Path::new(NATIVE))
