@@ -87,3 +87,35 @@ impl<T> Context for Result<T, Error> {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_the_code_that_is_documented() {
+        use FailureKind::{AlreadyExists, Busy, Denied, Exhausted, Invalid, Io, NotFound, TimedOut, Unsupported};
+        for (kind, code) in [
+            (Invalid, 7),
+            (Exhausted, 11),
+            (Busy, 11),
+            (TimedOut, 11),
+            (Io, 5),
+            (NotFound, 999),
+            (AlreadyExists, 999),
+            (Denied, 999),
+            (Unsupported, 999),
+        ] {
+            assert_eq!(Error::from(Failure::new(kind, "x")), Error::new(code, "x"));
+        }
+    }
+
+    #[test]
+    fn context_stands_before_the_message_and_keeps_the_kind() {
+        let failed: Result<(), _> = Err(Failure::new(FailureKind::Busy, "it is used"));
+        let failure = failed.context("delete br0").context("clean up");
+        assert_eq!(failure, Err(Failure::new(FailureKind::Busy, "clean up: delete br0: it is used")));
+        let fine: Result<u8, Failure> = Ok(1);
+        assert_eq!(fine.with_context(|| unreachable!("not after a success")), Ok(1));
+    }
+}

@@ -1,4 +1,78 @@
-//! Write CNI plugins for Weir.
+//! Write CNI plugins for Weir: one portable `.wasm`, tested as native code without root or kernel.
+//!
+//! A plugin is a type that implements [`Plugin`], a [`manifest!`] that says which interfaces of the host it needs and why,
+//! and [`export_plugin!`]. This is a whole one, with its unit test; it disables router advertisements on the container's
+//! interface, and comes after a plugin that makes the interface:
+//!
+//! ```
+//! use weir_sdk::{AddResult, Context, Error, Netns, Plugin, Request, Result};
+//!
+//! weir_sdk::manifest! {
+//!     name: "no-ra",
+//!     description: "Makes the container's interface ignore router advertisements.",
+//!     needs: {
+//!         container_namespace: "the interface is in the container",
+//!         sysctls: "set accept_ra of the interface",
+//!     },
+//! }
+//!
+//! weir_sdk::export_plugin!(NoRa);
+//!
+//! struct NoRa;
+//!
+//! impl Plugin for NoRa {
+//!     fn add(request: &Request) -> Result<AddResult> {
+//!         let result = request.require_prev_result()?;
+//!         request.netns()?.set_sysctl(&key(request), "0").context("ignore router advertisements")?;
+//!         Ok(result.clone())
+//!     }
+//!
+//!     fn del(_: &Request) -> Result<()> {
+//!         Ok(()) // The setting goes with the interface.
+//!     }
+//!
+//!     fn check(request: &Request) -> Result<()> {
+//!         match request.netns()?.sysctl(&key(request)).context("look at accept_ra")?.as_str() {
+//!             "0" => Ok(()),
+//!             other => Err(Error::internal(format!("accept_ra of {} is {other}", request.interface_name))),
+//!         }
+//!     }
+//! }
+//!
+//! fn key(request: &Request) -> String {
+//!     format!("net/ipv6/conf/{}/accept_ra", request.interface_name)
+//! }
+//!
+//! // In the crate this is #[cfg(test)] mod tests { #[test] fn ...
+//! use weir_sdk::testing::World;
+//!
+//! let world = World::new();
+//! world.container().add_link("eth0", "veth");
+//! let config = r#"{"cniVersion": "1.1.0", "name": "net", "type": "no-ra",
+//!     "prevResult": {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": "/run/netns/c1"}]}}"#;
+//! assert_eq!(world.add::<NoRa>(config)?.interfaces[0].name, "eth0");
+//! assert_eq!(world.check::<NoRa>(config), Ok(()));
+//! world.container().set_sysctl("net/ipv6/conf/eth0/accept_ra", "1");
+//! assert!(world.check::<NoRa>(config).is_err());
+//!
+//! world.without_netns();
+//! assert_eq!(world.add::<NoRa>(config).unwrap_err().code, 3);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! The crate of a plugin is a `cdylib` (and `rlib`, for its tests), built with
+//! `cargo build --release --target wasm32-unknown-unknown` and packed to a component.
+//!
+//! | to | see |
+//! | --- | --- |
+//! | find, make and change links, addresses, routes, sysctls | [`Netns`], [`Link`], [`net`] |
+//! | filter and translate packets | [`net::nftables`], [`net::iptables`], [`masquerade`] |
+//! | put an IPAM result on an interface and check it | [`mod@interface`] |
+//! | call another plugin | [`delegate`] |
+//! | give out addresses | [`ipam_store`] |
+//! | keep something from ADD to DEL | [`state`] |
+//! | turn a failed call into a CNI error | [`failure`] |
+//! | test | [`testing`] |
 
 #[allow(
     missing_docs,

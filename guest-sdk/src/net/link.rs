@@ -84,7 +84,7 @@ impl From<contract::LinkInfo> for LinkInfo {
 pub struct NewAddress {
     /// Address and prefix length.
     pub network: IpNet,
-    /// Skip duplicate address detection (IPv6).
+    /// Skip duplicate address detection. IPv4 has none.
     pub no_dad: bool,
     /// Do not add the route to the prefix.
     pub no_prefix_route: bool,
@@ -172,7 +172,7 @@ impl Link {
             .iter()
             .map(|address| address_contract::NewAddress {
                 network: address.network.into(),
-                no_dad: address.no_dad,
+                no_dad: address.no_dad && address.network.addr().is_ipv6(),
                 no_prefix_route: address.no_prefix_route,
             })
             .collect();

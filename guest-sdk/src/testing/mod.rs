@@ -8,12 +8,29 @@
 //! [`World::fail_nth`] makes any host call fail, so that a loop over all of them shows that a plugin cleans up after
 //! every failure:
 //!
-//! ```ignore
+//! ```
+//! # use weir_sdk::{AddResult, FailureKind, Netns, Plugin, Request, Result, net::BridgeOptions, testing::World};
+//! # struct Example;
+//! # impl Plugin for Example {
+//! #     fn add(_: &Request) -> Result<AddResult> {
+//! #         let link = Netns::host()?.create_bridge("br0", BridgeOptions::default())?;
+//! #         if let Err(failure) = link.set_up() {
+//! #             link.delete()?;
+//! #             return Err(failure.into());
+//! #         }
+//! #         Ok(AddResult::default())
+//! #     }
+//! #     fn del(_: &Request) -> Result<()> { Ok(()) }
+//! #     fn check(_: &Request) -> Result<()> { Ok(()) }
+//! # }
+//! # const CONFIG: &str = r#"{"name": "net"}"#;
 //! for nth in 1.. {
 //!     let world = World::new();
 //!     world.fail_nth(nth, FailureKind::Io);
-//!     if world.add::<Bridge>(CONFIG).is_ok() { break }
-//!     assert!(world.host().link("veth0").is_none());
+//!     if world.add::<Example>(CONFIG).is_ok() {
+//!         break;
+//!     }
+//!     assert_eq!(world.host().link("br0"), None, "call {nth}");
 //! }
 //! ```
 
@@ -24,6 +41,8 @@ mod nftables;
 mod routes;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 mod text;
 mod view;
 mod world;
