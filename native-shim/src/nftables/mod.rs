@@ -130,6 +130,8 @@ fn list(
     match channel.list(&request(table, message, 0, attributes))? {
         Ok(answers) => Ok(answers),
         Err(Refusal { errno: libc::ENOENT, .. }) => Ok(Vec::new()),
+        // A kernel without nf_tables says so to every question, and has no tables.
+        Err(Refusal { errno: libc::EINVAL | libc::EOPNOTSUPP, .. }) => Ok(Vec::new()),
         Err(refusal) => {
             let doing = format!("nftables: list {what} of table {}", name_of(table));
             Err(refusal.error(&doing, hint(refusal.errno)))
@@ -172,7 +174,9 @@ pub fn list_elements(namespace: &Netns, table: &Table, set: &str) -> Result<Vec<
         let answer = channel.ask(&[question])?.into_iter().next();
         let definition = match answer {
             Some(Ok(definition)) => definition,
-            None | Some(Err(Refusal { errno: libc::ENOENT, .. })) => return Ok(Vec::new()),
+            None | Some(Err(Refusal { errno: libc::ENOENT | libc::EINVAL | libc::EOPNOTSUPP, .. })) => {
+                return Ok(Vec::new());
+            }
             Some(Err(refusal)) => {
                 let doing = format!("nftables: look up set {set:?} of table {}", name_of(table));
                 return Err(refusal.error(&doing, hint(refusal.errno)));
