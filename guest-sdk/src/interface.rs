@@ -156,9 +156,12 @@ pub fn check_addresses(target: &Target<'_>, ips: &[IpConfig]) -> Result<()> {
 /// CHECK: every route is there, by destination and gateway. The gateway of a default route is not compared, because
 /// plugins later in the chain may have changed it.
 pub fn check_routes(netns: &Netns, wanted: &[ResultRoute]) -> Result<()> {
-    let mut tables: Vec<Option<u32>> = wanted.iter().map(|route| route.table).collect();
-    tables.sort_unstable();
-    tables.dedup();
+    let mut tables: Vec<Option<u32>> = Vec::with_capacity(1);
+    for route in wanted {
+        if !tables.contains(&route.table) {
+            tables.push(route.table);
+        }
+    }
     for table in tables {
         let present = netns.routes(RouteFilter { table, ..RouteFilter::default() }).context("list routes")?;
         for route in wanted.iter().filter(|route| route.table == table) {

@@ -1,5 +1,7 @@
 //! Masquerade by nftables: one rule for each address in one chain, told apart by their comments.
 
+use std::collections::BTreeSet;
+
 use ipnet::IpNet;
 
 use crate::failure::{Context, Failure};
@@ -69,15 +71,14 @@ pub(super) fn remove(of: &Masquerade<'_>, host: &Netns) -> Result<()> {
 
 pub(super) fn collect_garbage(host: &Netns, request: &GcRequest) -> Result<()> {
     let network = network_mark(&request.network);
-    let mut valid: Vec<_> = request
+    let valid: BTreeSet<_> = request
         .valid_attachments
         .iter()
         .map(|attachment| mark(&request.network, &attachment.interface_name, &attachment.container_id))
         .collect();
-    valid.sort_unstable();
     let is_valid = |rule: &RuleInfo| {
         let mark = rule.comment.get(..2 * DIGITS + 1).unwrap_or_default();
-        valid.binary_search_by(|valid| valid.as_str().cmp(mark)).is_ok()
+        valid.contains(mark)
     };
     let is_garbage = |rule: &RuleInfo| rule.comment.starts_with(&network) && !is_valid(rule);
     Ok(delete(host, is_garbage).context("collect garbage of masquerade by nftables")?)

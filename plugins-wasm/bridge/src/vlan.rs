@@ -84,7 +84,9 @@ fn id(number: i64, key: &str) -> Result<u16> {
 
 /// All VLANs of a trunk as ranges in order, joined where they touch.
 fn ranges(trunk: &[Trunk]) -> Result<Vec<(u16, u16)>> {
-    let mut all = Vec::with_capacity(trunk.len());
+    let mut all: Vec<(u16, u16)> = Vec::with_capacity(trunk.len());
+    // In order as they come: the library's sort is large, and the list short.
+    let mut insert = |range| all.insert(all.partition_point(|before| *before < range), range);
     for entry in trunk {
         match (entry.first, entry.last) {
             (Some(first), Some(last)) => {
@@ -93,17 +95,16 @@ fn ranges(trunk: &[Trunk]) -> Result<Vec<(u16, u16)>> {
                     let text = format!("vlanTrunk: minID {first} is greater than maxID {last}");
                     return Err(Error::invalid_config(text));
                 }
-                all.push(range);
+                insert(range);
             }
             (None, None) => {}
             _ => return Err(Error::invalid_config("vlanTrunk: minID and maxID go together, but one is missing")),
         }
         if let Some(number) = entry.id {
             let number = id(number, "vlanTrunk: id")?;
-            all.push((number, number));
+            insert((number, number));
         }
     }
-    all.sort_unstable();
     let mut joined: Vec<(u16, u16)> = Vec::with_capacity(all.len());
     for (first, last) in all {
         match joined.last_mut() {
