@@ -26,6 +26,7 @@ weir_sdk::manifest! {
         conntrack: "forget UDP connections to a port that is mapped anew",
         routes: "find the host's interface towards the container",
         links: "find the name of that interface",
+        log: "say what was not done, where that is no reason to fail",
         sysctls: "set route_localnet on that interface, so that 127.0.0.1 of the host reaches the container",
     },
 }
