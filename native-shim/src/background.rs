@@ -6,12 +6,17 @@
 //! process could not end before it.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow};
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork, pipe2};
+
+use crate::netfilter::Channel;
+use crate::netns::Netns;
+use crate::{Error, Result};
 
 /// A child process that waits for the kernel. It ends by itself, also after us; who stays longer should [`wait`] for it
 /// now and then, as for any child.
@@ -26,7 +31,17 @@ impl Background {
     /// Have a child send a datagram on a netlink socket. It keeps the `others` open until then, nothing else: should we
     /// close them before, closing them is what it waits for too. None where this system cannot do that.
     pub(crate) fn send(socket: RawFd, datagram: &[u8], others: &[RawFd]) -> io::Result<Option<Self>> {
-        let mut kept: Vec<u32> = others.iter().chain([&socket]).filter_map(|fd| u32::try_from(*fd).ok()).collect();
+        let mut kept = others.to_vec();
+        kept.push(socket);
+        Self::spawn(&kept, || {
+            // SAFETY: pointer and length describe `datagram`.
+            unsafe { libc::send(socket, datagram.as_ptr().cast(), datagram.len(), 0) };
+        })
+    }
+
+    /// Have a child do something that consists of system calls alone, with these descriptors and no others.
+    fn spawn(kept: &[RawFd], work: impl FnOnce()) -> io::Result<Option<Self>> {
+        let mut kept: Vec<u32> = kept.iter().filter_map(|fd| u32::try_from(*fd).ok()).collect();
         kept.sort_unstable();
         let gaps = gaps(&kept);
         // A locked file or a pipe to the runtime must not stay open for longer than we live: without close_range
@@ -36,7 +51,7 @@ impl Background {
         }
         // No handler of ours may run in the child.
         let mut before = SigSet::empty();
-        nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
+        pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&SigSet::all()), Some(&mut before))?;
         // SAFETY: the child makes system calls only, on memory that was prepared before: it is well even where other
         // threads held locks at that moment.
         let forked = unsafe { fork() };
@@ -44,12 +59,11 @@ impl Background {
             for (first, last) in gaps {
                 close_range(first, last);
             }
-            // SAFETY: pointer and length describe `datagram`.
-            unsafe { libc::send(socket, datagram.as_ptr().cast(), datagram.len(), 0) };
+            work();
             // SAFETY: _exit runs nothing of ours, and does not return.
             unsafe { libc::_exit(0) };
         }
-        nix::sys::signal::pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
+        pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
         match forked {
             Ok(ForkResult::Parent { child }) => Ok(Some(Self { child })),
             Ok(ForkResult::Child) => Ok(None),
@@ -60,13 +74,37 @@ impl Background {
     /// Whether the child has ended.
     pub(crate) fn is_over(&self) -> bool {
         // An error means that somebody else has waited for it.
-        !matches!(waitpid(self.child, Some(WaitPidFlag::WNOHANG)), Ok(nix::sys::wait::WaitStatus::StillAlive))
+        !matches!(waitpid(self.child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
     }
 
     /// Wait until the kernel is done.
     pub fn wait(self) {
         while waitpid(self.child, None) == Err(Errno::EINTR) {}
     }
+}
+
+/// Close the netfilter sockets of these namespaces without the 4 to 22 ms that closing one takes after rules or elements
+/// were deleted: a child process closes them last. They are opened again when needed. None where there was nothing to
+/// close, or where this system cannot do that; then they are closed here.
+pub fn close_netfilter(namespaces: &[&Netns]) -> Result<Option<Background>> {
+    let channels: Vec<_> = namespaces.iter().filter_map(|namespace| namespace.take_netfilter()).collect();
+    if channels.is_empty() {
+        return Ok(None);
+    }
+    let doing = "leave the netfilter sockets to a child process";
+    let (closed, ours) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::io(doing, &io::Error::from(errno)))?;
+    let mut kept: Vec<_> = channels.iter().map(Channel::descriptor).collect();
+    kept.push(closed.as_raw_fd());
+    let background = Background::spawn(&kept, || {
+        let mut byte = 0_u8;
+        // Comes back when we have closed our ends, or are gone.
+        // SAFETY: pointer and length describe `byte`.
+        unsafe { libc::read(closed.as_raw_fd(), (&raw mut byte).cast(), 1) };
+    })
+    .map_err(|error| Error::io(doing, &error))?;
+    drop(channels);
+    drop(ours);
+    Ok(background)
 }
 
 /// All descriptors but these, as ranges.

@@ -157,6 +157,11 @@ impl Netns {
         self.netfilter.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Channel::descriptor)
     }
 
+    /// Take the netfilter socket away, where there is one.
+    pub(crate) fn take_netfilter(&self) -> Option<Channel> {
+        self.netfilter.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Descriptor of the namespace, for requests that name it.
     pub(crate) fn descriptor(&self) -> i32 {
         self.place.file.as_raw_fd()

@@ -10,6 +10,7 @@
 
 mod addresses;
 mod announcements;
+mod background;
 mod bridges;
 mod links;
 mod namespaces;
@@ -39,6 +40,7 @@ fn main() {
     tests.extend(routes::tests());
     tests.extend(rules_and_neighbors::tests());
     tests.extend(sysctls::tests());
+    tests.extend(background::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }
 
