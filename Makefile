@@ -69,8 +69,9 @@ bench: build ## weir-cni against the native plugins, side by side
 	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench
 
 setup-rust:
-	@rustup target list --installed | grep -qx wasm32-unknown-unknown || rustup target add wasm32-unknown-unknown
-	@rustup target list --installed | grep -qx wasm32-wasip2 || rustup target add wasm32-wasip2
+	@for target in wasm32-unknown-unknown wasm32-wasip2; do \
+		test -d "$$(rustc --print sysroot)/lib/rustlib/$$target" || rustup target add $$target || exit 1; \
+	done
 
 clean: ## Remove what was built
 	rm -rf target $(DIST)
