@@ -116,7 +116,8 @@ impl Call {
         self.run()?.error().with_context(|| self.describe())
     }
 
-    fn describe(&self) -> String {
+    /// The call as one would type it.
+    pub fn describe(&self) -> String {
         let environment: Vec<_> = self
             .environment
             .iter()
