@@ -101,8 +101,9 @@ fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Com
 
 /// Whether the iptables programs of a family are there and work.
 pub fn available(namespace: &Netns, family: IpFamily) -> bool {
-    // A transaction without commands that is only tested: reads no rules of nf_tables and changes nothing.
-    let arguments = ["--noflush", "--test", "-w", "10"];
+    // A transaction without commands: changes nothing, and over nf_tables reads no rules. Not `--test`, which makes the
+    // kernel wait for all processors.
+    let arguments = ["--noflush", "-w", "10"];
     program::find(Tool::Save, family).is_ok()
         && run(namespace, Tool::Restore, family, &arguments, b"*filter\nCOMMIT\n").is_ok()
 }
