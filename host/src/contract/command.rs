@@ -65,9 +65,7 @@ fn serve(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
         let value = result.to_json(result_version)?;
         output::print(&value).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the result: {e}")))?;
     }
-    // What is still open is left to the end of the process: closing a netlink socket after nftables objects were
-    // deleted waits for the kernel.
-    std::mem::forget(session);
+    session.finish();
     Ok(())
 }
 

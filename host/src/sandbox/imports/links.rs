@@ -93,7 +93,10 @@ impl links::HostLink for Guest {
 
     fn delete(&mut self, link: LinkResource) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::LinkDelete, || native::delete(&link.namespace.netns, link.index))
+        self.call(Function::LinkDelete, || {
+            // The link is gone when this returns; what the kernel cleans up behind it, a child process waits for.
+            native::delete_at_once(&link.namespace.netns, link.index).map(drop)
+        })
     }
 
     fn drop(&mut self, link: LinkResource) -> wasmtime::Result<()> {
