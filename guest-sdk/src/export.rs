@@ -55,8 +55,7 @@ macro_rules! export_plugin {
 /// ADD of the contract.
 pub fn add<P: Plugin>(request: contract::Request) -> Result<String, contract::CniError> {
     let added = Request::try_from(request).and_then(|request| P::add(&request))?;
-    let document = added.to_json(version::LATEST).map_err(Error::from)?;
-    Ok(document.to_string())
+    Ok(added.to_json_text(version::LATEST).map_err(Error::from)?)
 }
 
 /// DEL of the contract.

@@ -74,6 +74,7 @@
 //! | turn a failed call into a CNI error | [`failure`] |
 //! | test | [`testing`] |
 
+#[doc(hidden)]
 #[allow(
     missing_docs,
     unsafe_code,

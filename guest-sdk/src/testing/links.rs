@@ -194,7 +194,10 @@ impl State {
         if changes.mtu.is_some_and(|mtu| mtu < 68) {
             return failure(FailureKind::Invalid, format!("set the MTU of {:?}: smaller than 68", device.name));
         }
-        if changes.mac.as_ref().is_some_and(|mac| mac.len() != 6 || mac.first().is_some_and(|byte| byte & 1 == 1)) {
+        let is_unicast = |mac: &Vec<u8>| {
+            mac.len() == 6 && mac.iter().any(|byte| *byte != 0) && mac.first().is_some_and(|byte| byte & 1 == 0)
+        };
+        if changes.mac.as_ref().is_some_and(|mac| !is_unicast(mac)) {
             return failure(FailureKind::Invalid, format!("set the MAC of {:?}: no unicast address", device.name));
         }
         let device = self.device(id)?;
@@ -225,11 +228,10 @@ impl State {
         for gone in [Some(id), device.peer].into_iter().flatten() {
             if let Some(device) = self.devices.remove(&gone) {
                 self.namespace(device.namespace).routes.retain(|entry| entry.link != gone);
+                device.controller.into_iter().for_each(|bridge| self.follow_ports(bridge));
             }
-            self.devices
-                .values_mut()
-                .filter(|other| other.controller == Some(gone))
-                .for_each(|port| port.controller = None);
+            let others = self.devices.values_mut().filter(|other| other.controller == Some(gone));
+            others.for_each(|port| port.controller = None);
         }
         Ok(())
     }
@@ -295,17 +297,17 @@ impl State {
             device.vlans.insert(1, (true, true));
         }
         self.set_up(port, true);
-        let lowest = self
-            .devices
-            .values()
-            .filter(|device| device.controller == Some(bridge))
-            .map(|device| device.mac.clone())
-            .min();
-        let device = self.bridge(bridge)?;
-        if let (false, Some(mac)) = (device.mac_chosen, lowest) {
-            device.mac = mac;
-        }
+        self.follow_ports(bridge);
         Ok(())
+    }
+
+    /// A bridge whose hardware address nobody chose takes the lowest of its ports, or none at all.
+    fn follow_ports(&mut self, bridge: u64) {
+        let ports = self.devices.values().filter(|device| device.controller == Some(bridge));
+        let lowest = ports.map(|port| port.mac.clone()).min().unwrap_or_else(|| vec![0; 6]);
+        if let Some(device) = self.devices.get_mut(&bridge).filter(|device| !device.mac_chosen) {
+            device.mac = lowest;
+        }
     }
 
     pub(crate) fn port_options(&mut self, id: u64) -> Result<Option<PortOptions>, Failure> {

@@ -70,10 +70,7 @@ pub(crate) fn serve(host: &Netns, switch: &Switch, config: &Config, result: &Add
     let own = match config.vlans.access {
         None => {
             if ensure_addresses(&switch.link, &switch.info.name, &wanted, config)? {
-                // Otherwise the bridge takes the lowest address of its ports, and neighbours lose it as ports come and go.
-                let mac = Some(switch.info.mac.clone().into());
-                let changes = weir_sdk::net::LinkChanges { mac, ..Default::default() };
-                switch.link.update(&changes).with_context(|| format!("fix the MAC of {}", switch.info.name))?;
+                switch.fix_mac()?;
             }
             None
         }

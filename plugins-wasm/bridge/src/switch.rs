@@ -43,6 +43,18 @@ impl Switch {
         }
         Ok(Self { link, info })
     }
+
+    /// Keep the hardware address that the bridge has. Otherwise it takes the lowest of its ports, and its neighbours lose it
+    /// as ports come and go.
+    pub(crate) fn fix_mac(&self) -> Result<()> {
+        let doing = || format!("fix the hardware address of {}", self.info.name);
+        let before = &self.info.mac;
+        // A bridge that lost its last port has none; the new port has given it one since.
+        let is_none = before.as_bytes().iter().all(|byte| *byte == 0);
+        let mac = if is_none { self.link.info().with_context(doing)?.mac } else { before.clone() };
+        let changes = LinkChanges { mac: Some(mac.into()), ..LinkChanges::default() };
+        Ok(self.link.update(&changes).with_context(doing)?)
+    }
 }
 
 /// The bridge of this name, which must exist.

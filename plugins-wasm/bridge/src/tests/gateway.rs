@@ -37,6 +37,17 @@ fn the_hardware_address_of_a_gateway_does_not_follow_its_ports() {
 }
 
 #[test]
+fn a_bridge_that_lost_all_its_ports_can_become_a_gateway() {
+    let (world, _) = world_with_ipam(IPV4);
+    let (_, prev) = added(&world, &config(""));
+    world.del::<Bridge>(&prev).unwrap();
+    assert_eq!(world.host().link("cni0").unwrap().mac.to_string(), "00:00:00:00:00:00");
+    let (result, _) = added(&world, &with_ipam(r#""isGateway": true"#));
+    assert_eq!(result.interfaces[0].mac, world.host().link("cni0").unwrap().mac.to_string());
+    assert_ne!(result.interfaces[0].mac, "00:00:00:00:00:00");
+}
+
+#[test]
 fn a_default_gateway_brings_one_default_route_per_family() {
     let (world, _) = world_with_ipam(
         r#"{"ips": [{"address": "10.1.2.3/24"}, {"address": "10.1.2.4/24"},
