@@ -165,7 +165,7 @@ pub const fn render<const N: usize>(manifest: &Manifest<'_>) -> [u8; N] {
 /// assert!(MANIFEST.contains(r#"{"interface":"links","reason":"sets the link \"up\""}"#));
 /// ```
 ///
-/// `version` is the crate's where it is left out, `cni_versions` all of them. An interface that the contract does not
+/// `version` (the crate's where it is left out) and `cni_versions` (all of them) stand before `needs`. An interface that the contract does not
 /// have is a compile error:
 ///
 /// ```compile_fail

@@ -24,6 +24,10 @@ impl Switch {
                 Ok(link) => (link, true),
                 // Another ADD was faster.
                 Err(failure) if failure.kind == FailureKind::AlreadyExists => (find(host, name)?, false),
+                Err(failure) if filters && failure.kind == FailureKind::Unsupported => {
+                    let hint = "does the kernel filter bridges by VLAN (BRIDGE_VLAN_FILTERING)?";
+                    return Err(Error::from(failure.within(&doing())).with_details(hint));
+                }
                 Err(failure) => return Err(failure.within(&doing()).into()),
             },
         };
