@@ -66,7 +66,7 @@ lint: setup-rust ## Formatting and clippy, warnings are errors
 
 bench: build ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench
-	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench
+	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench -- $(BENCH)
 
 setup-rust:
 	@for target in wasm32-unknown-unknown wasm32-wasip2; do \

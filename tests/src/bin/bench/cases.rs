@@ -1,0 +1,154 @@
+//! What is measured.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use weir_tests::configs::{alone, bridge, host_local, with};
+use weir_tests::{Call, Container, Host, Programs};
+
+use crate::PAUSE;
+
+/// Containers that a crowded bridge has already.
+const CONTAINERS: usize = 100;
+/// Addresses that a crowded network has given out already.
+const ADDRESSES: u32 = 10_000;
+
+/// Runs once and appends the time of each row.
+type Bench = Box<dyn FnMut(&mut Vec<Duration>) -> Result<()>>;
+
+/// What is to be said of a side, none where it is as the row's name says.
+type Note = fn(&Host) -> Result<Option<String>>;
+
+/// One preparation with what is measured in it.
+#[derive(Clone)]
+pub(crate) struct Case {
+    pub(crate) rows: &'static [&'static str],
+    /// On the host of one side.
+    pub(crate) prepare: fn(&Host, Programs) -> Result<Bench>,
+    /// What is to be said of the native side at the end.
+    pub(crate) note: Option<Note>,
+}
+
+/// All cases, in the order of the table.
+pub(crate) fn all() -> Vec<Case> {
+    fn case(rows: &'static [&'static str], prepare: fn(&Host, Programs) -> Result<Bench>) -> Case {
+        Case { rows, prepare, note: None }
+    }
+    vec![
+        case(&["an empty process (true, on both sides)"], |_, _| {
+            let anywhere = Programs { directories: vec!["/usr/bin".into(), "/bin".into()] };
+            in_turn(vec![Call::new(&anywhere, "true", "VERSION")?])
+        }),
+        case(&["VERSION"], |_, programs| {
+            in_turn(vec![Call::new(&programs, "bridge", "VERSION")?.config(&json!({"cniVersion": "1.0.0"}))])
+        }),
+        case(&["loopback ADD", "loopback DEL"], |host, programs| {
+            add_and_del(host, &programs, "loopback", &json!({"type": "loopback"}), "lo")
+        }),
+        case(&["host-local ADD", "host-local DEL"], |host, programs| {
+            let config = json!({"type": "none", "ipam": host_local(&["10.1.0.0/16"])});
+            add_and_del(host, &programs, "host-local", &config, "eth0")
+        }),
+        case(&["host-local ADD, 10000 given out", "host-local DEL, 10000 given out"], |host, programs| {
+            give_out(&host.directory("ipam/net")?)?;
+            let config = json!({"type": "none", "ipam": host_local(&["10.1.0.0/16"])});
+            add_and_del(host, &programs, "host-local", &config, "eth0")
+        }),
+        case(&["bridge ADD", "bridge DEL"], |host, programs| {
+            add_and_del(host, &programs, "bridge", &bridge(&["10.1.0.0/16"]), "eth0")
+        }),
+        case(&["bridge ADD, dual stack", "bridge DEL, dual stack"], |host, programs| {
+            add_and_del(host, &programs, "bridge", &bridge(&["10.1.0.0/16", "fd00:1::/64"]), "eth0")
+        }),
+        case(&["bridge ADD, 100 containers", "bridge DEL, 100 containers"], |host, programs| {
+            let config = bridge(&["10.1.0.0/16"]);
+            populate(host, &programs, &config)?;
+            add_and_del(host, &programs, "bridge", &config, "eth0")
+        }),
+        case(&["bridge ADD, masquerade iptables", "bridge DEL, masquerade iptables"], |host, programs| {
+            add_and_del(host, &programs, "bridge", &masquerade("iptables"), "eth0")
+        }),
+        case(
+            &["bridge ADD, masq. iptables, 100 containers", "bridge DEL, masq. iptables, 100 containers"],
+            |host, programs| {
+                populate(host, &programs, &masquerade("iptables"))?;
+                add_and_del(host, &programs, "bridge", &masquerade("iptables"), "eth0")
+            },
+        ),
+        Case {
+            rows: &["bridge ADD, masquerade nftables", "bridge DEL, masquerade nftables"],
+            prepare: |host, programs| add_and_del(host, &programs, "bridge", &masquerade("nftables"), "eth0"),
+            note: Some(nftables_used),
+        },
+        Case {
+            rows: &["bridge ADD, masq. nftables, 100 containers", "bridge DEL, masq. nftables, 100 containers"],
+            prepare: |host, programs| {
+                populate(host, &programs, &masquerade("nftables"))?;
+                add_and_del(host, &programs, "bridge", &masquerade("nftables"), "eth0")
+            },
+            note: Some(nftables_used),
+        },
+    ]
+}
+
+fn masquerade(backend: &str) -> Value {
+    with(&bridge(&["10.1.0.0/16"]), json!({"ipMasq": true, "ipMasqBackend": backend}))
+}
+
+/// Old native plugins do not know the key that chooses nftables, and use iptables.
+fn nftables_used(host: &Host) -> Result<Option<String>> {
+    let table = host.run("nft", ["list", "table", "inet", "cni_plugins_masquerade"]);
+    Ok(table.is_err().then(|| "native: by iptables".to_owned()))
+}
+
+/// ADD and DEL of one attachment.
+fn add_and_del(host: &Host, programs: &Programs, plugin: &str, config: &Value, interface: &str) -> Result<Bench> {
+    let container = host.container("measured")?;
+    let call = |command| -> Result<Call> {
+        let call = Call::new(programs, plugin, command)?.container(&container).interface(interface);
+        Ok(call.config(&alone("1.0.0", config)))
+    };
+    let mut calls = in_turn(vec![call("ADD")?, call("DEL")?])?;
+    Ok(Box::new(move |times| {
+        // The namespace lives as long as this.
+        let _ = &container;
+        calls(times)
+    }))
+}
+
+/// Each of these calls after the other, with pauses.
+fn in_turn(calls: Vec<Call>) -> Result<Bench> {
+    Ok(Box::new(move |times| {
+        for (index, call) in calls.iter().enumerate() {
+            if index > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            let start = Instant::now();
+            let answer = call.run()?;
+            times.push(start.elapsed());
+            ensure!(answer.status == Some(0), "it failed: {answer:?}");
+        }
+        Ok(())
+    }))
+}
+
+/// Attach containers that stay.
+fn populate(host: &Host, programs: &Programs, config: &Value) -> Result<()> {
+    for index in 0..CONTAINERS {
+        let container: Container = host.container(&format!("c{index}"))?;
+        let call = Call::new(programs, "bridge", "ADD")?.container(&container).config(&alone("1.0.0", config));
+        call.ok().with_context(|| format!("attach container {index}"))?;
+    }
+    Ok(())
+}
+
+/// Write what host-local writes when it gives out the first addresses of 10.1.0.0/16.
+fn give_out(store: &Path) -> Result<()> {
+    let address = |number: u32| std::net::Ipv4Addr::from(u32::from_be_bytes([10, 1, 0, 0]) + number);
+    for number in 2..2 + ADDRESSES {
+        std::fs::write(store.join(address(number).to_string()), format!("container{number}\r\neth0"))?;
+    }
+    Ok(std::fs::write(store.join("last_reserved_ip.0"), address(1 + ADDRESSES).to_string())?)
+}
