@@ -20,6 +20,16 @@ pub(crate) enum Backend {
     Nftables,
 }
 
+impl Backend {
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "iptables" => Some(Self::Iptables),
+            "nftables" => Some(Self::Nftables),
+            _ => None,
+        }
+    }
+}
+
 /// Transport protocol of a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Protocol {
@@ -100,29 +110,15 @@ struct RawMapping {
     host_ip: String,
 }
 
-/// What DEL and GC need to know: nothing of it can be wrong.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct Lenient {
-    backend: serde_json::Value,
-    runtime_config: serde_json::Value,
-}
-
-impl Lenient {
+impl Raw {
     /// The backend that the configuration names, if it names one.
-    pub(crate) fn backend(&self) -> Option<Backend> {
-        match self.backend.as_str() {
-            Some("nftables") => Some(Backend::Nftables),
-            Some("iptables") => Some(Backend::Iptables),
-            _ => None,
-        }
+    pub(crate) fn named_backend(&self) -> Option<Backend> {
+        Backend::named(self.backend.as_deref()?)
     }
 
     /// Whether the runtime gave port mappings.
     pub(crate) fn has_mappings(&self) -> bool {
-        let runtime = self.runtime_config.as_object();
-        let mappings = runtime.and_then(|runtime| weir_sdk::cni_spec::json::get(runtime, "portMappings"));
-        mappings.and_then(|mappings| mappings.as_array()).is_some_and(|mappings| !mappings.is_empty())
+        !self.runtime_config.port_mappings.is_empty()
     }
 }
 
@@ -153,9 +149,10 @@ impl Config {
     pub(crate) fn load(raw: Raw) -> Result<Self> {
         let backend = match raw.backend.as_deref() {
             None | Some("") => None,
-            Some("iptables") => Some(Backend::Iptables),
-            Some("nftables") => Some(Backend::Nftables),
-            Some(other) => return invalid(format!("unknown backend {other:?}: it must be iptables or nftables")),
+            Some(name) => match Backend::named(name) {
+                Some(backend) => Some(backend),
+                None => return invalid(format!("unknown backend {name:?}: it must be iptables or nftables")),
+            },
         };
         let external = raw.external_set_mark_chain.filter(|chain| !chain.is_empty());
         if external.is_some() && raw.mark_masq_bit.is_some() {

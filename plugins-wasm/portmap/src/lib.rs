@@ -14,7 +14,7 @@ use weir_sdk::net::conntrack::FlowFilter;
 use weir_sdk::{AddResult, Context, Error, GcRequest, Netns, Plugin, Request, Result, StatusRequest, warn};
 
 use addresses::container_addresses;
-use config::{Backend, Config, Lenient, Protocol};
+use config::{Backend, Config, Protocol, Raw};
 
 weir_sdk::manifest! {
     name: "portmap",
@@ -67,9 +67,10 @@ impl Plugin for Portmap {
 
     fn del(request: &Request) -> Result<()> {
         // A configuration that ADD would refuse must not keep DEL from cleaning up.
-        let config = request.config::<Lenient>().unwrap_or_default();
+        let config = request.config::<Raw>().ok();
+        let mapped = config.as_ref().is_none_or(Raw::has_mappings);
         let host = Netns::host().context("open the host's namespace")?;
-        remove(&host, request, config.backend(), config.has_mappings())
+        remove(&host, request, config.and_then(|config| config.named_backend()), mapped)
     }
 
     fn check(request: &Request) -> Result<()> {
@@ -87,10 +88,10 @@ impl Plugin for Portmap {
     }
 
     fn gc(request: &GcRequest) -> Result<()> {
-        let config = request.config::<Lenient>().unwrap_or_default();
+        let configured = request.config::<Raw>().ok().and_then(|config| config.named_backend());
         let host = Netns::host().context("open the host's namespace")?;
         let in_nftables = nftables::collect_garbage(&host, request);
-        let in_iptables = iptables::collect_garbage(&host, request, config.backend());
+        let in_iptables = iptables::collect_garbage(&host, request, configured);
         in_nftables.and(in_iptables)
     }
 
