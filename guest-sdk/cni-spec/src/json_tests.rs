@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 
@@ -69,6 +69,18 @@ fn the_exact_key_is_preferred_and_the_last_duplicate_wins() {
 }
 
 #[test]
+fn values_and_texts_choose_the_same_of_many_spellings() {
+    for keys in [["name", "NAME", "Name"], ["nAme", "NAME", "Name"], ["NAME", "naMe", "Name"], ["name", "name", "NAME"]]
+    {
+        let text = format!(r#"{{"{}": "0", "{}": "1", "{}": "2"}}"#, keys[0], keys[1], keys[2]);
+        let value = parse(text.as_bytes()).unwrap();
+        let chosen = get(value.as_object().unwrap(), "name").and_then(Value::as_str).unwrap();
+        assert_eq!(from_slice::<Outer>(text.as_bytes()).unwrap().name, chosen, "{text}");
+        assert_eq!(decode(value.clone()).unwrap().name, chosen, "{text}");
+    }
+}
+
+#[test]
 fn unknown_keys_are_passed_over_whatever_they_hold() {
     assert_eq!(decode(json!({"other": {"name": [null, {"a": 1}]}, "": 1})).unwrap(), Outer::default());
 }
@@ -127,6 +139,11 @@ fn enumerations_are_read() {
     assert_eq!(decode(json!({"mode": {"tagged": 3}})).unwrap().mode, Some(Mode::Tagged(3)));
     assert!(error(json!({"mode": "other"})).starts_with("mode: unknown variant `other`"));
     assert!(error(json!({"mode": 3})).starts_with("mode: "));
+    assert_eq!(decode(json!({"mode": {"bridge": null}})).unwrap().mode, Some(Mode::Bridge));
+    assert_eq!(error(json!({"mode": {"tagged": "x"}})), "mode.tagged: invalid type: string \"x\", expected u8");
+    for bad in [json!("tagged"), json!({"bridge": 1}), json!({}), json!({"tagged": 1, "bridge": null})] {
+        assert!(error(json!({"mode": bad})).starts_with("mode"), "{bad}");
+    }
 }
 
 #[test]

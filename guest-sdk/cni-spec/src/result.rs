@@ -200,24 +200,32 @@ impl AddResult {
     /// Read a result that must be of a version. Its own `cniVersion` may be missing, or be another version of the same
     /// layout (0.1.0 and 0.2.0; 0.3.0 to 0.4.0; 1.0.0 and later).
     pub fn from_json(value: &Value, version: Version) -> Result<Self, ResultError> {
-        from_json::read(value, version)
+        from_json::read(&json::read_value(value)?, version)
     }
 
     /// [`Self::from_json`] from text.
+    #[inline]
     pub fn from_slice(text: &[u8], version: Version) -> Result<Self, ResultError> {
-        Self::from_json(&json::parse(text)?, version)
+        from_json::read(&json::read(text)?, version)
     }
 
     /// Read a result of whatever version its `cniVersion` says; `fallback` where it says none. For results of other
     /// plugins, which may answer in an older version than that of the configuration.
     pub fn from_json_of_any_version(value: &Value, fallback: Version) -> Result<Self, ResultError> {
-        let version = from_json::stated_version(value)?.unwrap_or(fallback);
-        from_json::read(value, version)
+        let node = json::read_value(value)?;
+        let version = from_json::stated_version(&node)?.unwrap_or(fallback);
+        from_json::read(&node, version)
     }
 
     /// Write the result in a version, leaving out what the version cannot express.
     pub fn to_json(&self, version: Version) -> Result<Value, ConversionError> {
-        to_json::write(self, version)
+        // The parts have texts for keys and nothing fallible, so they always become a value.
+        Ok(serde_json::to_value(to_json::document(self, version)?).unwrap_or_default())
+    }
+
+    /// [`Self::to_json`] to text.
+    pub fn to_json_text(&self, version: Version) -> Result<String, ConversionError> {
+        Ok(serde_json::to_string(&to_json::document(self, version)?).unwrap_or_default())
     }
 }
 

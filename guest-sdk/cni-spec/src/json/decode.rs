@@ -7,15 +7,13 @@ use std::fmt;
 
 use serde::{
     Deserializer,
-    de::{
-        self, DeserializeSeed, EnumAccess, Error, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
-        VariantAccess, Visitor, value::StrDeserializer,
-    },
+    de::{Error, Expected, Unexpected, Visitor},
     forward_to_deserialize_any,
 };
 
 use super::DecodeError;
-use super::node::{self, Entry, Node};
+use super::access::{Entries, Fields, Items, Variant};
+use super::node::Node;
 
 impl Error for DecodeError {
     #[cold]
@@ -36,7 +34,7 @@ impl Error for DecodeError {
 /// Not the `Display` of `Unexpected`: that can print floating point numbers, which is much code.
 #[cold]
 #[inline(never)]
-fn mismatch(what: &str, unexpected: Unexpected<'_>, expected: &dyn Expected) -> DecodeError {
+pub(super) fn mismatch(what: &str, unexpected: Unexpected<'_>, expected: &dyn Expected) -> DecodeError {
     DecodeError::custom(match unexpected {
         Unexpected::Bool(value) => format!("invalid {what}: boolean `{value}`, expected {expected}"),
         Unexpected::Unsigned(value) => format!("invalid {what}: integer `{value}`, expected {expected}"),
@@ -75,7 +73,7 @@ pub(super) struct Decoder<'n, 'a>(pub(super) &'n Node<'a>);
 impl Decoder<'_, '_> {
     #[cold]
     #[inline(never)]
-    fn unexpected(self, expected: &dyn Expected) -> DecodeError {
+    pub(super) fn unexpected(self, expected: &dyn Expected) -> DecodeError {
         let float;
         let unexpected = match self.0 {
             Node::Null => Unexpected::Unit,
@@ -206,7 +204,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Node::Array(items) => visitor.visit_seq(Items { items: items.iter(), index: 0 }),
+            Node::Array(items) => visitor.visit_seq(Items::new(items)),
             _ => Err(self.unexpected(&visitor)),
         }
     }
@@ -226,7 +224,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Node::Object(entries) => visitor.visit_map(Entries { entries: entries.iter(), current: None }),
+            Node::Object(entries) => visitor.visit_map(Entries::new(entries)),
             _ => Err(self.unexpected(&visitor)),
         }
     }
@@ -238,7 +236,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Node::Object(entries) => visitor.visit_map(Fields { fields: fields.iter(), entries, current: None }),
+            Node::Object(entries) => visitor.visit_map(Fields::new(fields, entries)),
             // A derived visitor would take an array for the fields in order.
             _ => Err(self.unexpected(&"an object")),
         }
@@ -251,9 +249,9 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         match self.0 {
-            Node::Text(name) => visitor.visit_enum(Variant { name, content: None }),
+            Node::Text(name) => visitor.visit_enum(Variant::new(name, None)),
             Node::Object(entries) if let [(name, content)] = entries.as_slice() => {
-                visitor.visit_enum(Variant { name, content: Some(Decoder(content)) })
+                visitor.visit_enum(Variant::new(name, Some(Decoder(content))))
             }
             _ => Err(self.unexpected(&"a text, or an object with one key")),
         }
@@ -264,138 +262,4 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
     }
 
     forward_to_deserialize_any! { bytes byte_buf unit_struct }
-}
-
-fn name_of(key: &str) -> StrDeserializer<'_, DecodeError> {
-    key.into_deserializer()
-}
-
-/// The elements of an array.
-struct Items<'n, 'a> {
-    items: std::slice::Iter<'n, Node<'a>>,
-    index: usize,
-}
-
-impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = DecodeError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
-        let Some(node) = self.items.next() else { return Ok(None) };
-        let index = self.index;
-        self.index += 1;
-        match seed.deserialize(Decoder(node)) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(error.within_element(index)),
-        }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.items.len())
-    }
-}
-
-/// The entries of an object, with the names that they have.
-struct Entries<'n, 'a> {
-    entries: std::slice::Iter<'n, Entry<'a>>,
-    current: Option<&'n Entry<'a>>,
-}
-
-impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        self.current = self.entries.next();
-        self.current.map(|(key, _)| seed.deserialize(name_of(key))).transpose()
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
-        let (key, node) = self.current.ok_or_else(out_of_order)?;
-        seed.deserialize(Decoder(node)).map_err(|error| error.within(key))
-    }
-}
-
-/// The entries of an object that are fields of a struct, with the names of the fields.
-struct Fields<'n, 'a> {
-    fields: std::slice::Iter<'static, &'static str>,
-    entries: &'n [Entry<'a>],
-    current: Option<(&'static str, &'n Node<'a>)>,
-}
-
-impl Fields<'_, '_> {
-    #[inline(never)]
-    fn next(&mut self) -> Option<&'static str> {
-        self.current = self.fields.find_map(|field| Some((*field, node::get(self.entries, field)?)));
-        self.current.map(|(field, _)| field)
-    }
-}
-
-impl<'de> MapAccess<'de> for Fields<'_, '_> {
-    type Error = DecodeError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
-        self.next().map(|field| seed.deserialize(name_of(field))).transpose()
-    }
-
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
-        let (field, node) = self.current.ok_or_else(out_of_order)?;
-        seed.deserialize(Decoder(node)).map_err(|error| error.within(field))
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn out_of_order() -> DecodeError {
-    DecodeError::custom("a value was asked for before its key")
-}
-
-/// A variant of an enumeration: a text, or an object with its name as the only key.
-struct Variant<'n, 'a> {
-    name: &'n str,
-    content: Option<Decoder<'n, 'a>>,
-}
-
-impl<'n, 'a> Variant<'n, 'a> {
-    fn content(self, expected: &dyn Expected) -> Result<Decoder<'n, 'a>, DecodeError> {
-        self.content.ok_or_else(|| mismatch("type", Unexpected::Str(self.name), expected))
-    }
-}
-
-impl<'de> EnumAccess<'de> for Variant<'_, '_> {
-    type Error = DecodeError;
-    type Variant = Self;
-
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
-        Ok((seed.deserialize(name_of(self.name))?, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Variant<'_, '_> {
-    type Error = DecodeError;
-
-    fn unit_variant(self) -> Result<(), DecodeError> {
-        match self.content {
-            None | Some(Decoder(Node::Null)) => Ok(()),
-            Some(content) => Err(content.unexpected(&"a variant without content").within(self.name)),
-        }
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
-        let name = self.name;
-        seed.deserialize(self.content(&"a variant with content")?).map_err(|error| error.within(name))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
-        let name = self.name;
-        self.content(&"a variant with content")?.deserialize_seq(visitor).map_err(|error| error.within(name))
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
-        let name = self.name;
-        let content = self.content(&"a variant with content")?;
-        content.deserialize_struct("", fields, visitor).map_err(|error| error.within(name))
-    }
 }

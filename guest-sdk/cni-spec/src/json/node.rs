@@ -10,11 +10,11 @@ use serde_json::Value;
 pub(super) const MAX_DEPTH: usize = 127;
 
 /// An entry of an object.
-pub(super) type Entry<'a> = (Cow<'a, str>, Node<'a>);
+pub(crate) type Entry<'a> = (Cow<'a, str>, Node<'a>);
 
 /// A value of a document.
 #[derive(Debug)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     /// `null`
     Null,
     /// `true` or `false`
@@ -44,9 +44,8 @@ impl<'a> Node<'a> {
                 Self::Array(items.iter().map(|item| Self::from_value(item, depth + 1)).collect::<Option<_>>()?)
             }
             Value::Object(object) => {
-                let entry = |(key, value): (&'a String, &'a Value)| {
-                    Some((Cow::from(key), Self::from_value(value, depth + 1)?))
-                };
+                let entry =
+                    |(key, value): (&'a String, &'a Value)| Some((Cow::from(key), Self::from_value(value, depth + 1)?));
                 Self::Object(object.iter().map(entry).collect::<Option<_>>()?)
             }
         })
@@ -56,12 +55,7 @@ impl<'a> Node<'a> {
 /// The value of a key of an object, by the rules of [`super::get`]; of entries that are written twice the last.
 #[inline(never)]
 pub(super) fn get<'n, 'a>(entries: &'n [Entry<'a>], key: &str) -> Option<&'n Node<'a>> {
-    let mut found: Option<&Entry<'_>> = None;
-    for entry in entries.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key)) {
-        let is_better = found.is_none_or(|(name, _)| *name != key && (entry.0 == key || entry.0 >= *name));
-        if is_better || entry.0 == key {
-            found = Some(entry);
-        }
-    }
-    found.map(|(_, node)| node).filter(|node| !matches!(node, Node::Null))
+    let spelled = entries.iter().filter(|(name, _)| name.eq_ignore_ascii_case(key));
+    let (_, node) = spelled.max_by(|(one, _), (other, _)| (one == key, one).cmp(&(other == key, other)))?;
+    Some(node).filter(|node| !matches!(node, Node::Null))
 }

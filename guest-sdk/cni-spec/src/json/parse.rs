@@ -164,10 +164,12 @@ impl<'a> Parser<'a> {
         self.at -= 1;
         let start = self.at;
         let digit = |byte: u8| byte.is_ascii_digit();
-        self.skip(|byte| byte == b'-');
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
         let leading_zero = self.peek() == Some(b'0');
         let digits = self.skip(digit);
-        let mut valid = digits != 0 && !(leading_zero && digits > 1) && !self.since(start).starts_with("--");
+        let mut valid = digits != 0 && !(leading_zero && digits > 1);
         if self.peek() == Some(b'.') {
             self.at += 1;
             valid &= self.skip(digit) != 0;
@@ -243,3 +245,7 @@ impl<'a> Parser<'a> {
         Ok(code)
     }
 }
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

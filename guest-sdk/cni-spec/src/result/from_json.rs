@@ -4,17 +4,13 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::{AddResult, Dns, Interface, IpConfig, ResultError, Route};
-use crate::{ip, json, version::Version};
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Stated {
-    #[serde(rename = "cniVersion")]
-    cni_version: String,
-}
+use crate::{
+    ip,
+    json::{self, Node},
+    version::Version,
+};
 
 /// 0.1.0 and 0.2.0.
 #[derive(Default, Deserialize)]
@@ -83,6 +79,7 @@ struct Newest {
 }
 
 /// The layouts that a result can have; equal layouts can be read as each other.
+#[inline(always)]
 fn layout(version: Version) -> u8 {
     match version {
         Version::V0_1_0 | Version::V0_2_0 => 0,
@@ -92,28 +89,31 @@ fn layout(version: Version) -> u8 {
 }
 
 /// What the result says of itself.
-pub(super) fn stated_version(value: &Value) -> Result<Option<Version>, ResultError> {
-    let stated: Stated = json::from_value(value)?;
-    if stated.cni_version.is_empty() {
-        return Ok(None);
+pub(super) fn stated_version(node: &Node<'_>) -> Result<Option<Version>, ResultError> {
+    match json::text_of(node, "cniVersion")? {
+        None | Some("") => Ok(None),
+        Some(stated) => stated.parse().map(Some).map_err(ResultError::UnknownVersion),
     }
-    stated.cni_version.parse().map(Some).map_err(ResultError::UnknownVersion)
 }
 
-pub(super) fn read(value: &Value, version: Version) -> Result<AddResult, ResultError> {
-    if let Some(found) = stated_version(value)?
+/// Inlined, so that plugins, which see results of the newest version alone, do not carry the others.
+#[inline(always)]
+pub(super) fn read(node: &Node<'_>, version: Version) -> Result<AddResult, ResultError> {
+    if let Some(found) = stated_version(node)?
         && layout(found) != layout(version)
     {
         return Err(ResultError::WrongVersion { found, expected: version });
     }
     match layout(version) {
-        0 => json::from_value::<Oldest>(value)?.upgrade(),
-        1 => json::from_value::<Older>(value)?.upgrade(),
-        _ => {
-            let Newest { interfaces, ips, routes, dns } = json::from_value(value)?;
-            Ok(AddResult { interfaces, ips, routes, dns })
-        }
+        0 => json::from_node::<Oldest>(node)?.upgrade(),
+        1 => json::from_node::<Older>(node)?.upgrade(),
+        _ => newest(node),
     }
+}
+
+fn newest(node: &Node<'_>) -> Result<AddResult, ResultError> {
+    let Newest { interfaces, ips, routes, dns } = json::from_node(node)?;
+    Ok(AddResult { interfaces, ips, routes, dns })
 }
 
 impl Oldest {

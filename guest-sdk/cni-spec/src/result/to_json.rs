@@ -1,83 +1,102 @@
 //! Results written in all versions.
 
+use std::{borrow::Cow, net::IpAddr};
+
 use ipnet::IpNet;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use super::{AddResult, ConversionError, IpConfig, Route};
-use crate::version::Version;
+use super::{AddResult, ConversionError, Dns, Interface, IpConfig, Route};
+use crate::{ip, version::Version};
 
-pub(super) fn write(result: &AddResult, version: Version) -> Result<Value, ConversionError> {
-    let mut object = Map::new();
-    object.insert("cniVersion".to_owned(), version.as_str().into());
-    // Up to 0.4.0 Go prints settings that are empty, and there are readers that look for the key.
-    if version < Version::V1_0_0 || !result.dns.is_empty() {
-        object.insert("dns".to_owned(), value(&result.dns));
-    }
+/// A result in the layout of a version.
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    #[serde(rename = "cniVersion")]
+    cni_version: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip4: Option<Family>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip6: Option<Family>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    interfaces: Cow<'a, [Interface]>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ips: Vec<Address>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    routes: &'a [Route],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dns: Option<&'a Dns>,
+}
+
+/// 0.1.0 and 0.2.0: the first address of a family, with the routes of that family.
+#[derive(Serialize)]
+struct Family {
+    #[serde(with = "ip::net")]
+    ip: IpNet,
+    #[serde(with = "ip::optional_address", skip_serializing_if = "Option::is_none")]
+    gateway: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    routes: Vec<Route>,
+}
+
+/// 0.3.0 and later.
+#[derive(Serialize)]
+struct Address {
+    /// Below 1.0.0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interface: Option<usize>,
+    #[serde(with = "ip::net")]
+    address: IpNet,
+    #[serde(with = "ip::optional_address", skip_serializing_if = "Option::is_none")]
+    gateway: Option<IpAddr>,
+}
+
+/// Inlined, so that plugins, which write results of the newest version alone, do not carry the others.
+#[inline(always)]
+pub(super) fn document(result: &AddResult, version: Version) -> Result<Document<'_>, ConversionError> {
+    let mut document = Document {
+        cni_version: version.as_str(),
+        ip4: None,
+        ip6: None,
+        interfaces: Cow::Borrowed(&[]),
+        ips: Vec::new(),
+        routes: &[],
+        // Up to 0.4.0 Go prints settings that are empty, and there are readers that look for the key.
+        dns: Some(&result.dns).filter(|dns| version < Version::V1_0_0 || !dns.is_empty()),
+    };
     if version < Version::V0_3_0 {
-        write_families(result, version, &mut object)?;
-    } else {
-        insert_list(&mut object, "interfaces", interfaces(result, version));
-        insert_list(&mut object, "ips", result.ips.iter().map(|ip| address(ip, version)).collect());
-        insert_list(&mut object, "routes", result.routes.iter().map(value).collect());
-    }
-    Ok(Value::Object(object))
-}
-
-/// 0.1.0 and 0.2.0: the first address of each family, with the routes of that family.
-fn write_families(
-    result: &AddResult,
-    version: Version,
-    object: &mut Map<String, Value>,
-) -> Result<(), ConversionError> {
-    let mut found = false;
-    for (key, is_v4) in [("ip4", true), ("ip6", false)] {
-        let of_family = |net: &IpNet| net.addr().is_ipv4() == is_v4;
-        let Some(ip) = result.ips.iter().find(|ip| of_family(&ip.address)) else { continue };
-        found = true;
-        let mut family = Map::new();
-        family.insert("ip".to_owned(), ip.address.to_string().into());
-        if let Some(gateway) = ip.gateway {
-            family.insert("gateway".to_owned(), gateway.to_string().into());
+        document.ip4 = family(result, |net| net.addr().is_ipv4());
+        document.ip6 = family(result, |net| net.addr().is_ipv6());
+        if document.ip4.is_none() && document.ip6.is_none() {
+            return Err(ConversionError::NoAddress(version));
         }
-        let routes = result.routes.iter().filter(|route| of_family(&route.dst));
-        let routes = routes.map(|route| value(&Route::new(route.dst, route.gw)));
-        insert_list(&mut family, "routes", routes.collect());
-        object.insert(key.to_owned(), Value::Object(family));
+        return Ok(document);
     }
-    if found { Ok(()) } else { Err(ConversionError::NoAddress(version)) }
-}
-
-fn interfaces(result: &AddResult, version: Version) -> Vec<Value> {
-    let mut list: Vec<Value> = result.interfaces.iter().map(value).collect();
+    document.routes = &result.routes;
+    document.interfaces = Cow::Borrowed(&result.interfaces);
+    document.ips = result.ips.iter().map(address).collect();
     if version < Version::V1_0_0 {
-        for object in list.iter_mut().filter_map(Value::as_object_mut) {
-            for key in ["mtu", "socketPath", "pciID"] {
-                object.remove(key);
-            }
+        document.interfaces = result.interfaces.iter().map(older_interface).collect();
+        for ip in &mut document.ips {
+            ip.version = Some(if ip.address.addr().is_ipv4() { "4" } else { "6" });
         }
     }
-    list
+    Ok(document)
 }
 
-fn address(ip: &IpConfig, version: Version) -> Value {
-    let mut ip_value = value(ip);
-    if version < Version::V1_0_0
-        && let Some(object) = ip_value.as_object_mut()
-    {
-        let family = if ip.address.addr().is_ipv4() { "4" } else { "6" };
-        object.insert("version".to_owned(), family.into());
-    }
-    ip_value
+fn family(result: &AddResult, is_of_family: fn(&IpNet) -> bool) -> Option<Family> {
+    let ip = result.ips.iter().find(|ip| is_of_family(&ip.address))?;
+    let routes = result.routes.iter().filter(|route| is_of_family(&route.dst));
+    let routes = routes.map(|route| Route::new(route.dst, route.gw)).collect();
+    Some(Family { ip: ip.address, gateway: ip.gateway, routes })
 }
 
-fn insert_list(object: &mut Map<String, Value>, key: &str, list: Vec<Value>) {
-    if !list.is_empty() {
-        object.insert(key.to_owned(), Value::Array(list));
-    }
+fn older_interface(interface: &Interface) -> Interface {
+    let Interface { name, mac, sandbox, .. } = interface.clone();
+    Interface { name, mac, sandbox, ..Interface::default() }
 }
 
-/// The types of this module have texts for keys and no fallible parts, so they always become values.
-fn value<T: Serialize>(part: &T) -> Value {
-    serde_json::to_value(part).unwrap_or_default()
+fn address(ip: &IpConfig) -> Address {
+    Address { version: None, interface: ip.interface, address: ip.address, gateway: ip.gateway }
 }
