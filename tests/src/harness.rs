@@ -65,12 +65,11 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     let trials = tests
         .into_iter()
         .map(|Test { name, body }| {
-            let title = name.clone();
             Trial::ignorable_test(name, move || {
                 if let Privileges::None(reason) = privileges {
-                    return skipped(&title, &Skipped(reason.clone()));
+                    return Ok(Completion::ignored_with(Skipped(reason.clone())));
                 }
-                judge(&title, in_thread(body))
+                judge(in_thread(body))
             })
         })
         .collect();
@@ -91,17 +90,14 @@ fn in_thread(body: Box<dyn FnOnce() -> Result<()> + Send>) -> Result<()> {
     thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the test's thread died")))
 }
 
-fn judge(title: &str, result: Result<()>) -> Result<Completion, Failed> {
+fn judge(result: Result<()>) -> Result<Completion, Failed> {
     match result {
         Ok(()) => Ok(Completion::Completed),
         Err(error) => match error.downcast_ref::<Skipped>() {
-            Some(reason) => skipped(title, reason),
+            // The harness prints it behind the test's name.
+            Some(reason) => Ok(Completion::ignored_with(reason)),
             None => Err(Failed::from(format!("{error:#}"))),
         },
     }
 }
 
-fn skipped(title: &str, reason: &Skipped) -> Result<Completion, Failed> {
-    println!("{title}: {reason}");
-    Ok(Completion::ignored_with(reason))
-}
