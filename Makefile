@@ -15,9 +15,12 @@ export CARGO_TARGET_$(HOST_TARGET_UPPER)_RUSTFLAGS := -C target-feature=+crt-sta
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET_DIR)/$(HOST_TARGET)/release
 WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
+# Plugins that only the tests use, built for wasm32-wasip2.
+GUESTS := wasi-probe
+WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-vm install lint bench clean setup-rust setup-test setup-vm
+.PHONY: help build build-guests demo test test-vm install lint bench clean setup-rust setup-test setup-vm
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,17 +41,24 @@ build: setup-rust ## Build dist/bin/weir, dist/bin/weir-cni and dist/plugins/*.w
 	done
 	@ls -l $(DIST)/bin $(DIST)/plugins
 
+build-guests: build
+	cargo build --profile plugin --locked --target wasm32-wasip2 $(GUESTS:%=--package weir-guest-%)
+	@mkdir -p $(DIST)/guests
+	@set -e; for guest in $(GUESTS); do \
+		install -m 0644 $(WASI)/$$(echo $$guest | tr - _).wasm $(DIST)/guests/$$guest.wasm; \
+	done
+
 demo: build ## Two containers, a network, packets, and nothing left at the end
 	@tests/setup.sh demo
 	DIST=$(DIST) tests/demo.sh
 
-test: build ## All tests that this user and this kernel can run; the others say why they are skipped
+test: build-guests ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
 	cargo test --locked --workspace --exclude weir --exclude weir-tests
 	cargo test --release --locked --package weir
 	WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests
 
-test-vm: build ## The tests that need what this kernel lacks, in a virtual machine
+test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
 	@tests/setup.sh vm
 	WEIR_DIST=$(abspath $(DIST)) tests/vm/run.sh
 
