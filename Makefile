@@ -16,7 +16,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET_DIR)/$(HOST_TARGET)/release
 WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
 # Plugins that only the tests use, built for wasm32-wasip2.
-GUESTS := wasi-probe
+GUESTS := wasi-probe unruly
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
