@@ -71,7 +71,6 @@ install: ## Install below DESTDIR and PREFIX (after `make build`)
 lint: setup-rust ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --exclude weir --all-targets -- -D warnings
-	cargo clippy --release --locked --package weir --all-targets -- -D warnings
 	cargo clippy --release --locked --package weir --all-targets --features compiler -- -D warnings
 
 bench: build ## weir-cni against the native plugins, side by side
