@@ -7,11 +7,12 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeOwned, Error};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 mod access;
 mod decode;
+mod fault;
 mod node;
 mod parse;
 
@@ -28,20 +29,8 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    #[cold]
-    #[inline(never)]
-    fn within(mut self, outer: &str) -> Self {
-        if !self.path.is_empty() && !self.path.starts_with('[') {
-            self.path.insert(0, '.');
-        }
-        self.path.insert_str(0, outer);
-        self
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn within_element(self, index: usize) -> Self {
-        self.within(&format!("[{index}]"))
+    fn of_document(message: String) -> Self {
+        Self { path: String::new(), message }
     }
 }
 
@@ -68,32 +57,32 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, DecodeError> 
 
 /// Read a text as a value, without looking at what it holds.
 pub fn parse(text: &[u8]) -> Result<Value, DecodeError> {
-    serde_json::from_slice(text).map_err(|error| DecodeError::custom(format_args!("not valid JSON: {error}")))
+    serde_json::from_slice(text).map_err(|error| DecodeError::of_document(format!("not valid JSON: {error}")))
 }
 
 pub(crate) fn read(text: &[u8]) -> Result<Node<'_>, DecodeError> {
     parse::parse(text).map_err(|error| {
         let parse::SyntaxError { reason, line, column } = error;
-        DecodeError::custom(format_args!("not valid JSON: {reason} at line {line} column {column}"))
+        DecodeError::of_document(format!("not valid JSON: {reason} at line {line} column {column}"))
     })
 }
 
 pub(crate) fn read_value(value: &Value) -> Result<Node<'_>, DecodeError> {
-    Node::from_value(value, 0).ok_or_else(|| DecodeError::custom("nested too deeply"))
+    Node::from_value(value, 0).ok_or_else(|| DecodeError::of_document("nested too deeply".to_owned()))
 }
 
 /// The text of a key of an object; null counts as absent.
 pub(crate) fn text_of<'n>(node: &'n Node<'_>, key: &str) -> Result<Option<&'n str>, DecodeError> {
-    let Node::Object(entries) = node else { return Err(Decoder(node).unexpected(&"an object")) };
+    let Node::Object(entries) = node else { return Err(Decoder(node).unexpected(&"an object").into()) };
     match node::get(entries, key) {
         None => Ok(None),
         Some(Node::Text(text)) => Ok(Some(text)),
-        Some(other) => Err(Decoder(other).unexpected(&"a string").within(key)),
+        Some(other) => Err(Decoder(other).unexpected(&"a string").within(key).into()),
     }
 }
 
 pub(crate) fn from_node<T: DeserializeOwned>(node: &Node<'_>) -> Result<T, DecodeError> {
-    T::deserialize(Decoder(node))
+    Ok(T::deserialize(Decoder(node))?)
 }
 
 /// The value of a key as a decoder would find it: the exact spelling, else any spelling; null counts as absent.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use weir_sdk::net::{LinkChanges, LinkInfo};
 use weir_sdk::{Error, MacAddress, Request, Result, StatusRequest};
 
-use crate::duplicates;
+use crate::duplicates::Parameters;
 use crate::sysctl::{self, Key};
 
 /// A configuration that has been checked.
@@ -45,7 +45,7 @@ impl Directory {
 #[serde(default, rename_all = "camelCase")]
 struct Document {
     data_dir: String,
-    sysctl: BTreeMap<String, String>,
+    sysctl: Parameters,
     mac: String,
     mtu: i64,
     promisc: Option<bool>,
@@ -82,13 +82,11 @@ impl Config {
     /// Read and check the configuration of ADD and CHECK.
     pub(crate) fn load(request: &Request) -> Result<Self> {
         request.args().require_known(&["MAC"])?;
-        duplicates::refuse(&request.raw_config)?;
         Self::check(request.config()?, request.args().get("MAC").unwrap_or_default())
     }
 
     /// Read and check the configuration of STATUS.
     pub(crate) fn load_for_status(request: &StatusRequest) -> Result<Self> {
-        duplicates::refuse(&request.raw_config)?;
         Self::check(request.config()?, "")
     }
 
@@ -101,7 +99,7 @@ impl Config {
         let mac =
             mac.map(|text| text.parse()).transpose().map_err(|error| Error::invalid_config(format!("mac: {error}")))?;
 
-        let mut sysctls = sysctl::parse_keys(document.sysctl)?;
+        let mut sysctls = sysctl::parse_keys(document.sysctl.unique()?)?;
         sysctls.extend(sysctl::parse_keys(args.sysctl)?);
         let wanted = Wanted {
             mac,

@@ -1,109 +1,90 @@
-//! Parameters that a configuration names twice. Ordinary decoding would silently take the last.
+//! Parameters that a configuration names twice. A map would silently take the last.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use weir_sdk::Result;
 
 use crate::sysctl::duplicate;
 
-/// Refuse a configuration that names a parameter twice: it is not clear which value was meant.
-pub(crate) fn refuse(config: &str) -> Result<()> {
-    match serde_json::from_str(config) {
-        Ok(TopLevel { twice: Some(key) }) => Err(duplicate(&key)),
-        // Whatever else is wrong, reading the configuration will tell with its place.
-        _ => Ok(()),
-    }
-}
-
-/// A document of which only `sysctl` is looked at, before duplicates get lost in a map.
-struct TopLevel {
+/// The parameters of a map as they are written, and the first that is written twice.
+#[derive(Default)]
+pub(crate) struct Parameters {
+    values: BTreeMap<String, String>,
     twice: Option<String>,
 }
 
-impl<'de> Deserialize<'de> for TopLevel {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(TopLevelVisitor)
+impl Parameters {
+    /// Refuses a parameter that is named twice: it is not clear which value was meant.
+    pub(crate) fn unique(self) -> Result<BTreeMap<String, String>> {
+        match self.twice {
+            None => Ok(self.values),
+            Some(key) => Err(duplicate(&key)),
+        }
     }
 }
 
-struct TopLevelVisitor;
+impl<'de> Deserialize<'de> for Parameters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ParametersVisitor)
+    }
+}
 
-impl<'de> Visitor<'de> for TopLevelVisitor {
-    type Value = TopLevel;
+struct ParametersVisitor;
+
+impl<'de> Visitor<'de> for ParametersVisitor {
+    type Value = Parameters;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
+        f.write_str("a map")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TopLevel, A::Error> {
-        let mut twice = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key.eq_ignore_ascii_case("sysctl") {
-                let Keys { twice: of_map } = map.next_value()?;
-                twice = twice.or(of_map);
-            } else {
-                map.next_value::<IgnoredAny>()?;
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Parameters, A::Error> {
+        let mut parameters = Parameters::default();
+        while let Some((key, value)) = map.next_entry::<String, String>()? {
+            match parameters.values.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(value);
+                }
+                Entry::Occupied(entry) => {
+                    parameters.twice.get_or_insert_with(|| entry.key().clone());
+                }
             }
         }
-        Ok(TopLevel { twice })
-    }
-}
-
-/// The first key of an object that comes twice.
-struct Keys {
-    twice: Option<String>,
-}
-
-impl<'de> Deserialize<'de> for Keys {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(KeysVisitor)
-    }
-}
-
-struct KeysVisitor;
-
-impl<'de> Visitor<'de> for KeysVisitor {
-    type Value = Keys;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
-        let mut seen = BTreeSet::new();
-        let mut twice = None;
-        while let Some((key, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
-            if let Some(key) = seen.replace(key) {
-                twice = twice.or(Some(key));
-            }
-        }
-        Ok(Keys { twice })
+        Ok(parameters)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use weir_sdk::cni_spec::json;
+
     use super::*;
+
+    fn read(text: &str) -> Result<BTreeMap<String, String>> {
+        json::from_slice::<Parameters>(text.as_bytes())?.unique()
+    }
 
     #[test]
     fn a_parameter_named_twice_is_refused() {
-        for config in [
-            r#"{"sysctl": {"net.a": "1", "net.b": "1", "net.a": "2"}}"#,
-            r#"{"a": [{}], "SysCtl": {"net.a": "1", "net.a": "1"}, "b": null}"#,
+        for text in [
+            r#"{"net.a": "1", "net.b": "1", "net.a": "2"}"#,
+            r#"{"net.a": "1", "net.a": "1"}"#,
+            r#"{"net.a": "1", "net\u002ea": "1"}"#,
         ] {
-            assert_eq!(refuse(config).map_err(|error| error.code), Err(7), "{config}");
+            assert_eq!(read(text).map_err(|error| error.code), Err(7), "{text}");
         }
     }
 
     #[test]
-    fn all_else_is_left_to_the_decoder() {
-        for config in
-            ["", "{", "[]", "{}", r#"{"sysctl": null}"#, r#"{"sysctl": 1}"#, r#"{"sysctl": {"net.a": 1, "net.b": {}}}"#]
-        {
-            assert_eq!(refuse(config), Ok(()), "{config}");
-        }
+    fn different_parameters_are_read() {
+        let expected = [("net.A", "3"), ("net.a", "1"), ("net.b", "2")];
+        let expected = expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(read(r#"{"net.a": "1", "net.b": "2", "net.A": "3"}"#), Ok(expected));
+        assert_eq!(read("{}"), Ok(BTreeMap::new()));
+        assert_eq!(read(r#"{"net.a": 1}"#).map_err(|error| error.code), Err(6));
     }
 }

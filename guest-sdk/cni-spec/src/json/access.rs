@@ -8,11 +8,11 @@ use serde::{
     },
 };
 
-use super::DecodeError;
-use super::decode::{Decoder, mismatch};
+use super::decode::Decoder;
+use super::fault::{Fault, mismatch};
 use super::node::{self, Entry, Node};
 
-fn name_of(key: &str) -> StrDeserializer<'_, DecodeError> {
+fn name_of(key: &str) -> StrDeserializer<'_, Fault> {
     key.into_deserializer()
 }
 
@@ -29,9 +29,9 @@ impl<'n, 'a> Items<'n, 'a> {
 }
 
 impl<'de> SeqAccess<'de> for Items<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, DecodeError> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Fault> {
         let Some(node) = self.items.next() else { return Ok(None) };
         let index = self.index;
         self.index += 1;
@@ -59,14 +59,14 @@ impl<'n, 'a> Entries<'n, 'a> {
 }
 
 impl<'de> MapAccess<'de> for Entries<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         self.current = self.entries.next();
         self.current.map(|(key, _)| seed.deserialize(name_of(key))).transpose()
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let (key, node) = self.current.ok_or_else(out_of_order)?;
         seed.deserialize(Decoder(node)).map_err(|error| error.within(key))
     }
@@ -92,13 +92,13 @@ impl<'n, 'a> Fields<'n, 'a> {
 }
 
 impl<'de> MapAccess<'de> for Fields<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Fault> {
         self.next().map(|field| seed.deserialize(name_of(field))).transpose()
     }
 
-    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, DecodeError> {
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let (field, node) = self.current.ok_or_else(out_of_order)?;
         seed.deserialize(Decoder(node)).map_err(|error| error.within(field))
     }
@@ -106,8 +106,8 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
 
 #[cold]
 #[inline(never)]
-fn out_of_order() -> DecodeError {
-    DecodeError::custom("a value was asked for before its key")
+fn out_of_order() -> Fault {
+    Fault::custom("a value was asked for before its key")
 }
 
 /// A variant of an enumeration: a text, or an object with its name as the only key.
@@ -121,45 +121,41 @@ impl<'n, 'a> Variant<'n, 'a> {
         Self { name, content }
     }
 
-    fn content(self, expected: &dyn Expected) -> Result<Decoder<'n, 'a>, DecodeError> {
+    fn content(self, expected: &dyn Expected) -> Result<Decoder<'n, 'a>, Fault> {
         self.content.ok_or_else(|| mismatch("type", Unexpected::Str(self.name), expected))
     }
 }
 
 impl<'de> EnumAccess<'de> for Variant<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), DecodeError> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
         Ok((seed.deserialize(name_of(self.name))?, self))
     }
 }
 
 impl<'de> VariantAccess<'de> for Variant<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
 
-    fn unit_variant(self) -> Result<(), DecodeError> {
+    fn unit_variant(self) -> Result<(), Fault> {
         match self.content {
             None | Some(Decoder(Node::Null)) => Ok(()),
             Some(content) => Err(content.unexpected(&"a variant without content").within(self.name)),
         }
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, DecodeError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
         let name = self.name;
         seed.deserialize(self.content(&"a variant with content")?).map_err(|error| error.within(name))
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
         let name = self.name;
         self.content(&"a variant with content")?.deserialize_seq(visitor).map_err(|error| error.within(name))
     }
 
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, DecodeError> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
         let name = self.name;
         let content = self.content(&"a variant with content")?;
         content.deserialize_struct("", fields, visitor).map_err(|error| error.within(name))

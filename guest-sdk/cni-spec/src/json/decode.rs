@@ -3,50 +3,15 @@
 //! `serde` makes a copy of these functions for every type that is decoded, and plugins carry them all: what does not
 //! depend on the type is in functions of its own that are not inlined.
 
-use std::fmt;
-
 use serde::{
     Deserializer,
     de::{Error, Expected, Unexpected, Visitor},
     forward_to_deserialize_any,
 };
 
-use super::DecodeError;
 use super::access::{Entries, Fields, Items, Variant};
+use super::fault::{Fault, mismatch};
 use super::node::Node;
-
-impl Error for DecodeError {
-    #[cold]
-    #[inline(never)]
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { path: String::new(), message: message.to_string() }
-    }
-
-    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        mismatch("type", unexpected, expected)
-    }
-
-    fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        mismatch("value", unexpected, expected)
-    }
-}
-
-/// Not the `Display` of `Unexpected`: that can print floating point numbers, which is much code.
-#[cold]
-#[inline(never)]
-pub(super) fn mismatch(what: &str, unexpected: Unexpected<'_>, expected: &dyn Expected) -> DecodeError {
-    DecodeError::custom(match unexpected {
-        Unexpected::Bool(value) => format!("invalid {what}: boolean `{value}`, expected {expected}"),
-        Unexpected::Unsigned(value) => format!("invalid {what}: integer `{value}`, expected {expected}"),
-        Unexpected::Signed(value) => format!("invalid {what}: integer `{value}`, expected {expected}"),
-        Unexpected::Str(text) => format!("invalid {what}: string {text:?}, expected {expected}"),
-        Unexpected::Other(name) => format!("invalid {what}: {name}, expected {expected}"),
-        Unexpected::Unit => format!("invalid {what}: null, expected {expected}"),
-        Unexpected::Seq => format!("invalid {what}: sequence, expected {expected}"),
-        Unexpected::Map => format!("invalid {what}: map, expected {expected}"),
-        _ => format!("invalid {what}, expected {expected}"),
-    })
-}
 
 /// A number as the types of Rust have it.
 enum Number<'a> {
@@ -73,7 +38,7 @@ pub(super) struct Decoder<'n, 'a>(pub(super) &'n Node<'a>);
 impl Decoder<'_, '_> {
     #[cold]
     #[inline(never)]
-    pub(super) fn unexpected(self, expected: &dyn Expected) -> DecodeError {
+    pub(super) fn unexpected(self, expected: &dyn Expected) -> Fault {
         let float;
         let unexpected = match self.0 {
             Node::Null => Unexpected::Unit,
@@ -118,7 +83,7 @@ impl Decoder<'_, '_> {
 
 macro_rules! integers {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self.integer() {
                 Number::Unsigned(number) => visitor.visit_u64(number),
                 Number::Signed(number) => visitor.visit_i64(number),
@@ -130,7 +95,7 @@ macro_rules! integers {
 
 macro_rules! texts {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
             match self.0 {
                 Node::Text(text) => visitor.visit_str(text),
                 _ => Err(self.unexpected(&visitor)),
@@ -140,10 +105,10 @@ macro_rules! texts {
 }
 
 impl<'de> Deserializer<'de> for Decoder<'_, '_> {
-    type Error = DecodeError;
+    type Error = Fault;
 
     /// For types that take any value, such as `serde_json::Value`.
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Null => visitor.visit_unit(),
             Node::Bool(value) => visitor.visit_bool(*value),
@@ -158,7 +123,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.boolean() {
             Some(value) => visitor.visit_bool(value),
             None => Err(self.unexpected(&visitor)),
@@ -172,44 +137,44 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
 
     texts! { deserialize_char deserialize_str deserialize_string deserialize_identifier }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         let Node::Number(written) = self.0 else { return Err(self.unexpected(&visitor)) };
         match written.parse::<f64>() {
             Ok(number) if number.is_finite() => visitor.visit_f64(number),
-            _ => Err(DecodeError::custom("number out of range")),
+            _ => Err(Fault::custom("number out of range")),
         }
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_f64(visitor)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Null => visitor.visit_unit(),
             _ => Err(self.unexpected(&visitor)),
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Null => visitor.visit_none(),
             _ => visitor.visit_some(self),
         }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Array(items) => visitor.visit_seq(Items::new(items)),
             _ => Err(self.unexpected(&visitor)),
         }
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Fault> {
         self.deserialize_seq(visitor)
     }
 
@@ -218,11 +183,11 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         _: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, DecodeError> {
+    ) -> Result<V::Value, Fault> {
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Object(entries) => visitor.visit_map(Entries::new(entries)),
             _ => Err(self.unexpected(&visitor)),
@@ -234,7 +199,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         _: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DecodeError> {
+    ) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Object(entries) => visitor.visit_map(Fields::new(fields, entries)),
             // A derived visitor would take an array for the fields in order.
@@ -247,7 +212,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DecodeError> {
+    ) -> Result<V::Value, Fault> {
         match self.0 {
             Node::Text(name) => visitor.visit_enum(Variant::new(name, None)),
             Node::Object(entries) if let [(name, content)] = entries.as_slice() => {
@@ -257,7 +222,7 @@ impl<'de> Deserializer<'de> for Decoder<'_, '_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
         visitor.visit_unit()
     }
 
