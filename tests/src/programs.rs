@@ -23,10 +23,14 @@ static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new
 
 impl Programs {
     /// Weir's plugins. Installed once for each test program, from `WEIR_DIST` or `dist` in the workspace. With
-    /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves.
+    /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves. `WEIR_TESTS_BIN`
+    /// names a directory into which they are installed already.
     pub fn weir() -> Result<Self> {
         if std::env::var_os("WEIR_TESTS_NATIVE").is_some() {
             return Self::native();
+        }
+        if let Some(directory) = std::env::var_os("WEIR_TESTS_BIN") {
+            return Ok(Self { directories: vec![directory.into()] });
         }
         let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
         let directory = installed.as_ref().map_err(|error| anyhow!("{error}"))?;

@@ -54,7 +54,7 @@ if [ $# -eq 0 ]; then
     for test in $tests; do targets="$targets --test $test"; done
     # shellcheck disable=SC2086
     built=$(cd "$workspace" && cargo test --locked --package weir-tests --no-run --message-format json $targets |
-        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
+        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p')
     # shellcheck disable=SC2086
     set -- $built
     [ $# -gt 0 ] || fail "cargo built no test program"
