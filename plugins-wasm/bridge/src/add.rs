@@ -24,14 +24,31 @@ pub(crate) fn add(request: &Request) -> Result<AddResult> {
     let config = Config::load(request)?;
     let container = request.netns()?;
     let host = Netns::host().context("open the host's network namespace")?;
-    let switch = Switch::ensure(&host, &config)?;
-    let pair = Pair::create(&container, &request.interface_name, config.mac.as_ref(), config.mtu, &host)?;
+    let mut switch = Switch::ensure(&host, &config)?;
     let mut add = Add { request, config: &config, host: &host, begun: Begun::default() };
-    let outcome = add.connect(&container, &switch, &pair);
+    let outcome = add.run(&container, &mut switch);
     if outcome.is_err() {
-        add.undo(&pair);
+        report(switch.undo(&host, &config));
     }
     outcome
+}
+
+/// Make the pair's end a port of the bridge. Where another ADD made the bridge and failed, it may have taken the bridge away
+/// again, unaware of this ADD.
+pub(crate) fn attach(host: &Netns, config: &Config, switch: &mut Switch, pair: &Pair) -> Result<LinkInfo> {
+    let outcome = pair.attach(host, switch, config.port, &config.vlans);
+    if outcome.is_ok() || !switch.is_gone() {
+        return outcome;
+    }
+    *switch = Switch::ensure(host, config)?;
+    pair.attach(host, switch, config.port, &config.vlans)
+}
+
+/// Undoing goes on whatever fails; what is left is left to DEL.
+fn report(outcome: Result<()>) {
+    if let Err(error) = outcome {
+        weir_sdk::error!("undo the failed ADD: {}", error.msg);
+    }
 }
 
 /// What was begun, the veth pair aside.
@@ -50,12 +67,22 @@ struct Add<'a> {
 }
 
 impl Add<'_> {
-    fn connect(&mut self, container: &Netns, switch: &Switch, pair: &Pair) -> Result<AddResult> {
+    fn run(&mut self, container: &Netns, switch: &mut Switch) -> Result<AddResult> {
+        let (request, config) = (self.request, self.config);
+        let pair = Pair::create(container, &request.interface_name, config.mac.as_ref(), config.mtu, self.host)?;
+        let outcome = self.connect(container, switch, &pair);
+        if outcome.is_err() {
+            self.undo(&pair);
+        }
+        outcome
+    }
+
+    fn connect(&mut self, container: &Netns, switch: &mut Switch, pair: &Pair) -> Result<AddResult> {
         let (request, config, host) = (self.request, self.config, self.host);
         let name = &request.interface_name;
         let Pair { inner, port } = pair;
         let inner_info = inner.info().with_context(|| format!("look at {name}"))?;
-        let port_info = pair.attach(host, switch, config.port, &config.vlans)?;
+        let port_info = attach(host, config, switch, pair)?;
         if config.spoof_check {
             self.begun.spoof_check = true;
             let check = SpoofCheck::of(&request.attachment());
@@ -165,14 +192,9 @@ impl Add<'_> {
         )))
     }
 
-    /// Take away what was made. Everything is tried; what fails is left to DEL.
+    /// Take away what was made, the bridge aside.
     fn undo(&self, pair: &Pair) {
         let Self { request, config, host, begun } = self;
-        let report = |outcome: Result<()>| {
-            if let Err(error) = outcome {
-                weir_sdk::error!("undo the failed ADD: {}", error.msg);
-            }
-        };
         report(pair.port.delete_if_exists().map(drop).map_err(Error::from));
         if let (true, Some(ipam)) = (begun.ipam, &config.ipam) {
             report(Delegate::ipam(ipam).del(&request.raw_config));

@@ -69,15 +69,13 @@ pub(crate) fn serve(host: &Netns, switch: &Switch, config: &Config, result: &Add
     }
     let own = match config.vlans.access {
         None => {
-            if ensure_addresses(&switch.link, &switch.info.name, &wanted, config)? {
-                switch.fix_mac()?;
-            }
+            ensure_addresses(&switch.link, &switch.info.name, &wanted, config, &|| switch.fix_mac())?;
             None
         }
         Some(vlan) => {
-            let name = format!("{}.{vlan}", switch.info.name);
+            let name = vlan_name(&switch.info.name, vlan);
             let link = vlan_interface(host, switch, config, &name)?;
-            ensure_addresses(&link, &name, &wanted, config)?;
+            ensure_addresses(&link, &name, &wanted, config, &|| Ok(()))?;
             let mac = link.info().with_context(|| format!("look at {name}"))?.mac.to_string();
             Some(Interface { name, mac, ..Interface::default() })
         }
@@ -90,8 +88,15 @@ pub(crate) fn serve(host: &Netns, switch: &Switch, config: &Config, result: &Add
     Ok(own)
 }
 
-/// Put addresses on a link that may have others. Returns whether it changed.
-fn ensure_addresses(link: &Link, name: &str, wanted: &[IpNet], config: &Config) -> Result<bool> {
+/// Put addresses on a link that may have others. `prepare` runs before it changes, so that whoever finds the addresses finds
+/// what it did, too.
+fn ensure_addresses(
+    link: &Link,
+    name: &str,
+    wanted: &[IpNet],
+    config: &Config,
+    prepare: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     let doing = || format!("give {name} the address of the gateway");
     let mut attempt = 0;
     loop {
@@ -100,7 +105,7 @@ fn ensure_addresses(link: &Link, name: &str, wanted: &[IpNet], config: &Config) 
         let missing: Vec<_> =
             wanted.iter().filter(|wanted| !present.iter().any(|have| have.network == **wanted)).collect();
         if missing.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         let conflicts: Vec<IpNet> =
             present.iter().filter(|have| conflicts(have, wanted, &missing)).map(|have| have.network).collect();
@@ -110,6 +115,7 @@ fn ensure_addresses(link: &Link, name: &str, wanted: &[IpNet], config: &Config) 
                 doing()
             )));
         }
+        prepare()?;
         if !conflicts.is_empty() {
             link.remove_addresses(&conflicts).with_context(|| format!("remove the old address of {name}"))?;
         }
@@ -117,7 +123,7 @@ fn ensure_addresses(link: &Link, name: &str, wanted: &[IpNet], config: &Config) 
         let no_dad = !config.detect_duplicates;
         let new: Vec<_> = missing.into_iter().map(|network| NewAddress { no_dad, ..(*network).into() }).collect();
         match link.add_addresses(&new) {
-            Ok(()) => return Ok(true),
+            Ok(()) => return Ok(()),
             // Another ADD was faster; maybe it added only some.
             Err(failure) if failure.kind == FailureKind::AlreadyExists && attempt < ATTEMPTS => {}
             Err(failure) => return Err(failure.within(&doing()).into()),
@@ -139,6 +145,11 @@ fn conflicts(have: &LinkAddress, wanted: &[IpNet], missing: &[&IpNet]) -> bool {
         }
         _ => false,
     })
+}
+
+/// Name of the interface that the gateway has of its own in a VLAN.
+pub(crate) fn vlan_name(bridge: &str, vlan: u16) -> String {
+    format!("{bridge}.{vlan}")
 }
 
 /// The interface `<bridge>.<vlan>`: one end of a veth pair whose other end is a port in the VLAN. All containers of the VLAN

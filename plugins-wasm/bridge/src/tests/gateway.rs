@@ -37,6 +37,17 @@ fn the_hardware_address_of_a_gateway_does_not_follow_its_ports() {
 }
 
 #[test]
+fn the_hardware_address_of_a_new_gateway_is_fixed_before_the_first_port_comes() {
+    let (world, _) = world_with_ipam(IPV4);
+    added(&world, &with_ipam(r#""isGateway": true"#));
+    let calls = world.calls();
+    let place = |name: &str| calls.iter().position(|call| call.starts_with(name)).unwrap();
+    assert!(place("link.update") < place("bridges.attach"), "{calls:#?}");
+    let bridge = &calls[place("link.update")];
+    assert_eq!(calls.iter().filter(|call| *call == bridge).count(), 1, "{calls:#?}");
+}
+
+#[test]
 fn a_bridge_that_lost_all_its_ports_can_become_a_gateway() {
     let (world, _) = world_with_ipam(IPV4);
     let (_, prev) = added(&world, &config(""));

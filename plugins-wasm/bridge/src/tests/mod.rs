@@ -92,7 +92,7 @@ pub(crate) fn added(world: &World, config: &str) -> (AddResult, String) {
     (result, with_result)
 }
 
-/// Nothing of an attachment is left; the bridge may stay.
+/// Nothing of an attachment is left; a bridge that was there before may stay.
 pub(crate) fn assert_nothing_left(world: &World, what: &str) {
     use weir_sdk::net::IpFamily::{Ipv4, Ipv6};
     assert_eq!(world.container().link_names(), Vec::<String>::new(), "{what}");
