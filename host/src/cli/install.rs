@@ -73,7 +73,7 @@ fn find_host_binary(compiler: &Path) -> anyhow::Result<PathBuf> {
 
 /// What the operator allows: all that is asked for, or nothing.
 fn consent(granted: bool, manifest: &Manifest, imports: &[String]) -> Option<Vec<String>> {
-    if granted {
+    if granted || manifest.needs.is_empty() {
         return Some(imports.to_vec());
     }
     eprintln!("{} {}: {}", manifest.name, manifest.version, manifest.description);

@@ -199,11 +199,12 @@ pub fn remove(registry: &Registry, name: &str) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Remove components and compiled code that no entry refers to. A process that has one open keeps it.
+/// Remove components and compiled code that no entry refers to. A process that has one open keeps it. While an entry
+/// cannot be read, nobody knows what it refers to, so all stays.
 fn remove_unused(registry: &Registry) -> Result<(), RegistryError> {
     let mut used = Vec::new();
     for name in registry.names()? {
-        let entry = registry.entry(&name)?;
+        let Ok(entry) = registry.entry(&name) else { return Ok(()) };
         used.push(registry.component_path(&entry.component));
         used.extend(entry.compiled.map(|compiled| registry.compiled_path(&compiled.digest)));
     }

@@ -12,6 +12,7 @@ use cni_spec::version::{LATEST, Version};
 
 use super::{Command, Invocation, Variables, code, output};
 use crate::broker::Limits;
+use crate::broker::trace::{self, Level};
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
 
@@ -62,10 +63,23 @@ fn serve(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
     let session = Arc::new(Session::new(registry, invocation)?);
     let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, Limits::default())?;
     if let PluginOutcome::Result(result) = outcome {
-        let value = result.to_json(result_version)?;
+        let value = match result.to_json(result_version) {
+            Ok(value) => value,
+            // A result that the configuration's version cannot express is a failed ADD: nothing of it may stay.
+            Err(unspeakable) => {
+                let config = &session.invocation().config;
+                if let Err(e) = sandbox::run(&session, &entry, Command::Del, config, Limits::default()) {
+                    trace::line(name, Level::Error, &format!("undo the failed ADD: {e}"));
+                }
+                session.finish_deletion();
+                return Err(unspeakable.into());
+            }
+        };
         output::print(&value).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the result: {e}")))?;
     }
-    session.finish();
+    if matches!(command, Command::Del | Command::Gc) {
+        session.finish_deletion();
+    }
     Ok(())
 }
 

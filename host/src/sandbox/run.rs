@@ -61,11 +61,8 @@ impl Session {
     }
 
     /// Leave to a child process what closing the firewall's sockets waits for: 4 to 22 ms after anything was deleted.
-    /// Call it when the answer is printed.
-    pub fn finish(&self) {
-        if !matches!(self.invocation().command, Command::Del | Command::Gc) {
-            return;
-        }
+    /// Call it last, when the answer is printed.
+    pub fn finish_deletion(&self) {
         let namespaces: Vec<&Netns> =
             self.shared.host_netns.get().into_iter().chain(&self.invocation().netns).map(AsRef::as_ref).collect();
         if let Err(error) = weir_native::background::close_netfilter(&namespaces) {
