@@ -142,7 +142,8 @@ impl Answer {
     /// The error of a refusal: exit status 1, and exactly one error object.
     pub fn error(&self) -> Result<CniError> {
         ensure!(self.status == Some(1), "exit status is not 1: {self:?}");
-        let value: Value = serde_json::from_str(&self.stdout).with_context(|| format!("not one JSON object: {self:?}"))?;
+        let value: Value =
+            serde_json::from_str(&self.stdout).with_context(|| format!("not one JSON object: {self:?}"))?;
         let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(code) = value.get("code").and_then(Value::as_i64) else { bail!("no error code: {self:?}") };
         ensure!(code != 0 && !text("msg").is_empty(), "no error object: {self:?}");

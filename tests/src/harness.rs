@@ -100,4 +100,3 @@ fn judge(result: Result<()>) -> Result<Completion, Failed> {
         },
     }
 }
-

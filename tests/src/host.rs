@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::container::Container;
 use crate::harness::skip;
+use crate::privileges::{self, Privileges};
 
 /// Where the upper layers of the host's own files are.
 const LAYERS: &str = "/run/lab";
@@ -51,8 +52,12 @@ impl Host {
             std::fs::create_dir_all(&work)?;
             // The names of the layers stay readable in /proc/mounts; no character in them needs an escape.
             let options = format!("lowerdir={directory},upperdir={},workdir={}", upper.display(), work.display());
-            mount(Some("overlay"), directory, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-                .with_context(|| format!("mount an overlay on {directory}"))?;
+            let mounted = mount(Some("overlay"), directory, Some("overlay"), MsFlags::empty(), Some(options.as_str()));
+            if let Err(error) = mounted {
+                let reason = format!("no overlay can be mounted on {directory} here: {error}");
+                let lacks_rights = privileges::current() != Privileges::Root;
+                return Err(if lacks_rights { skip(reason) } else { anyhow!(reason) });
+            }
         }
         // What the machine itself has there is not the test's.
         for directory in ["/etc/cni", "/opt/cni", "/var/lib/cni", "/run/netns", "/run/cni"] {
@@ -159,7 +164,8 @@ pub(crate) fn run<'a>(program: &str, arguments: impl IntoIterator<Item = &'a str
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let stdout = String::from_utf8_lossy(&output.stdout);
-        bail!("{program} {}: {} {} {}", arguments.join(" "), output.status, stderr.trim(), stdout.trim());
+        let text = format!("{} {}", stderr.trim(), stdout.trim());
+        bail!("{program} {}: {}: {}", arguments.join(" "), output.status, text.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

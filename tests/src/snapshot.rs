@@ -17,7 +17,14 @@ pub struct Snapshot {
 
 /// Fields that change by themselves.
 const VOLATILE: [&str; 9] = [
-    "operstate", "tentative", "valid_life_time", "preferred_life_time", "gc_timer", "hello_timer", "tcn_timer", "flags",
+    "operstate",
+    "tentative",
+    "valid_life_time",
+    "preferred_life_time",
+    "gc_timer",
+    "hello_timer",
+    "tcn_timer",
+    "flags",
     "topology_change_timer",
 ];
 

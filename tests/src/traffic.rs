@@ -146,7 +146,8 @@ pub fn fetch_here(address: &str, port: u16) -> Result<String> {
     let target = SocketAddr::new(address.parse()?, port);
     let deadline = Instant::now() + 2 * TIMEOUT;
     let attempt = || -> Result<String> {
-        let mut stream = TcpStream::connect_timeout(&target, TIMEOUT).with_context(|| format!("connect to {target}"))?;
+        let mut stream =
+            TcpStream::connect_timeout(&target, TIMEOUT).with_context(|| format!("connect to {target}"))?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
         let mut text = String::new();

@@ -82,10 +82,12 @@ fn separated(host: &Host) -> Result<()> {
 
 fn trunk(host: &Host) -> Result<()> {
     let one = host.container("one")?;
-    let keys = json!({"vlanTrunk": [{"id": 100}, {"minID": 200, "maxID": 202}, {"minID": 300, "maxID": 301, "id": 400}]});
+    let keys =
+        json!({"vlanTrunk": [{"id": 100}, {"minID": 200, "maxID": 202}, {"minID": 300, "maxID": 301, "id": 400}]});
     let chain = bridge(host, "10.80.0.1/24", keys)?;
     let result = chain.add(&one)?;
-    let expected = [(1, true), (100, false), (200, false), (201, false), (202, false), (300, false), (301, false), (400, false)];
+    let expected =
+        [(1, true), (100, false), (200, false), (201, false), (202, false), (300, false), (301, false), (400, false)];
     ensure!(vlans(host, &result)? == expected, "{:?}", vlans(host, &result)?);
     chain.check(&one, &result)?;
     chain.del(&one, &result)
@@ -93,7 +95,11 @@ fn trunk(host: &Host) -> Result<()> {
 
 fn trunk_with_access(host: &Host) -> Result<()> {
     let one = host.container("one")?;
-    let chain = bridge(host, "10.80.0.1/24", json!({"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 21}], "preserveDefaultVlan": false}))?;
+    let chain = bridge(
+        host,
+        "10.80.0.1/24",
+        json!({"vlan": 10, "vlanTrunk": [{"minID": 20, "maxID": 21}], "preserveDefaultVlan": false}),
+    )?;
     let result = chain.add(&one)?;
     ensure!(vlans(host, &result)? == [(10, true), (20, false), (21, false)], "{:?}", vlans(host, &result)?);
     chain.check(&one, &result)?;

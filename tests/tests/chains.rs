@@ -22,7 +22,10 @@ fn main() -> ExitCode {
             }));
         }
     }
-    tests.push(test("two_containers_that_publish_the_same_port_on_two_addresses_both_get_their_packets", host_addresses));
+    tests.push(test(
+        "two_containers_that_publish_the_same_port_on_two_addresses_both_get_their_packets",
+        host_addresses,
+    ));
     tests.push(test("one_container_in_two_networks_keeps_one_when_it_leaves_the_other", two_networks));
     run(tests)
 }

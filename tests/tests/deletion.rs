@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     for backend in ["nftables", "iptables"] {
         for (name, way) in ways {
-            tests.push(test(format!("del_{name}_leaves_nothing_with_{backend}"), move |host| delete(host, backend, way)));
+            tests.push(test(format!("del_{name}_leaves_nothing_with_{backend}"), move |host| {
+                delete(host, backend, way)
+            }));
         }
     }
     for broken in ["tuning", "portmap", "bridge"] {

@@ -111,10 +111,13 @@ fn native_over_ours(host: &Host) -> Result<()> {
 
 fn native_ptp(host: &Host) -> Result<()> {
     let ptp = json!({"type": "ptp", "ipMasq": true, "ipam": configs::host_local(&["10.62.0.0/24"])});
-    let ptp = configs::with(&ptp, json!({"ipam": {
-        "type": "host-local", "dataDir": "/run/test/ipam", "ranges": [[{"subnet": "10.62.0.0/24"}]],
-        "routes": [{"dst": "0.0.0.0/0"}],
-    }}));
+    let ptp = configs::with(
+        &ptp,
+        json!({"ipam": {
+            "type": "host-local", "dataDir": "/run/test/ipam", "ranges": [[{"subnet": "10.62.0.0/24"}]],
+            "routes": [{"dst": "0.0.0.0/0"}],
+        }}),
+    );
     over_ours(host, &["ptp"], &[ptp, configs::portmap("nftables")], "10.62.0.2")
 }
 

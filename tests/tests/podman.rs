@@ -76,7 +76,11 @@ impl Podman {
             .output()
             .context("run podman")?;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success() && stderr.contains("cgroup") && !stderr.contains("CNI") && !stderr.contains("plugin") {
+        if !output.status.success()
+            && stderr.contains("cgroup")
+            && !stderr.contains("CNI")
+            && !stderr.contains("plugin")
+        {
             return Err(skip(format!("podman cannot use the control groups of this machine: {}", stderr.trim())));
         }
         ensure!(output.status.success(), "podman {}: {stderr}", arguments.join(" "));
@@ -155,7 +159,8 @@ fn own_network(host: &Host, programs: &Programs) -> Result<()> {
     let page = traffic::fetch_here("127.0.0.1", 8081)?;
     ensure!(page.contains("a page from the container"), "{page}");
     podman.run(&["rm", "--force", "--time", "0", "one", "two"])?;
-    let left = std::fs::read_dir("/var/lib/cni/networks/own")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    let left =
+        std::fs::read_dir("/var/lib/cni/networks/own")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     let left: Vec<_> = left.filter(|name| name.parse::<std::net::IpAddr>().is_ok()).collect();
     ensure!(left.is_empty(), "addresses stay: {left:?}");
     Ok(())

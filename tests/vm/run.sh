@@ -32,7 +32,14 @@ if ! [ -e "$cache/kernel/ready" ]; then
     echo "test-vm: fetching a kernel"
     rm -rf "$cache/kernel" "$cache/deb"
     mkdir -p "$cache/deb" "$cache/kernel"
-    package=$(apt-cache depends linux-image-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+    newest_kernel() {
+        apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
+    }
+    package=$(newest_kernel)
+    if [ -z "$package" ] && [ "$(id -u)" -eq 0 ]; then
+        apt-get update >/dev/null
+        package=$(newest_kernel)
+    fi
     [ -n "$package" ] || fail "apt knows no linux-image-amd64: run apt-get update"
     (cd "$cache/deb" && apt-get download "$package" >/dev/null) || fail "cannot download $package"
     dpkg-deb --fsys-tarfile "$cache"/deb/*.deb | tar -x -C "$cache/kernel" --exclude './usr/share' --exclude './lib/modules/*/kernel/sound' \
@@ -40,6 +47,9 @@ if ! [ -e "$cache/kernel/ready" ]; then
     # Old packages have /lib, new ones /usr/lib.
     [ -d "$cache/kernel/lib/modules" ] || ln -s usr/lib "$cache/kernel/lib"
     release=$(ls "$cache/kernel/lib/modules")
+    # Newer packages compress modules, which busybox does not read.
+    find "$cache/kernel/lib/modules" -name '*.ko.xz' -exec xz -d {} +
+    find "$cache/kernel/lib/modules" -name '*.ko.zst' -exec zstd -q -d --rm {} +
     (cd "$cache/kernel/lib/modules/$release" && busybox depmod -b "$cache/kernel" "$release")
     rm -rf "$cache/deb"
     touch "$cache/kernel/ready"

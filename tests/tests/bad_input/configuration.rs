@@ -16,7 +16,11 @@ pub(crate) fn cases() -> Vec<Case> {
         call("input_null", DECODE, |c, _| c.input("null")),
         call("input_not_utf8", DECODE, |c, _| c.input(b"{\"name\":\"\xff\"}".to_vec())),
         call("input_nested_too_deep", DECODE, |c, _| {
-            c.input(format!(r#"{{"cniVersion":"1.0.0","name":"net","x":{}1{}}}"#, "[".repeat(200_000), "]".repeat(200_000)))
+            c.input(format!(
+                r#"{{"cniVersion":"1.0.0","name":"net","x":{}1{}}}"#,
+                "[".repeat(200_000),
+                "]".repeat(200_000)
+            ))
         }),
         call("input_with_a_trailing_comma", DECODE, |c, _| c.input(r#"{"cniVersion":"1.0.0","name":"net",}"#)),
         keys("name_missing", "bridge", CONFIG, json!({"name": null})),
@@ -53,13 +57,23 @@ pub(crate) fn cases() -> Vec<Case> {
             DECODE,
             json!({"prevResult": {"ips": [{"address": "10.0.0.1/24", "interface": "one"}]}}),
         ),
-        keys("valid_attachments_a_string", "bridge", DECODE_OR_CONFIG, json!({
-            "cniVersion": "1.1.0", "cni.dev/valid-attachments": "all",
-        }))
+        keys(
+            "valid_attachments_a_string",
+            "bridge",
+            DECODE_OR_CONFIG,
+            json!({
+                "cniVersion": "1.1.0", "cni.dev/valid-attachments": "all",
+            }),
+        )
         .command("GC"),
-        keys("valid_attachment_without_container", "host-local", DECODE_OR_CONFIG, json!({
-            "cniVersion": "1.1.0", "cni.dev/valid-attachments": [{"ifname": "eth0"}],
-        }))
+        keys(
+            "valid_attachment_without_container",
+            "host-local",
+            DECODE_OR_CONFIG,
+            json!({
+                "cniVersion": "1.1.0", "cni.dev/valid-attachments": [{"ifname": "eth0"}],
+            }),
+        )
         .command("GC"),
     ]
 }

@@ -71,7 +71,11 @@ fn is_gateway(host: &Host) -> Result<()> {
     let keys = json!({"isDefaultGateway": false, "isGateway": true});
     let one = host.container("one")?;
     network(&[with(&configs::bridge(&["10.90.0.0/24", "fd00:90::/64"]), keys)])?.add(&one)?;
-    ensure!(bridge_addresses(host, "cni0")? == ["10.90.0.1/24", "fd00:90::1/64"], "{:?}", bridge_addresses(host, "cni0")?);
+    ensure!(
+        bridge_addresses(host, "cni0")? == ["10.90.0.1/24", "fd00:90::1/64"],
+        "{:?}",
+        bridge_addresses(host, "cni0")?
+    );
     ensure!(host.sysctl("net/ipv4/ip_forward")? == "1" && host.sysctl("net/ipv6/conf/all/forwarding")? == "1");
     let routes = one.run("ip", ["route"])?;
     ensure!(!routes.contains("default"), "{routes}");

@@ -97,7 +97,12 @@ fn ip_ranges(host: &Host) -> Result<()> {
 fn asked(host: &Host) -> Result<()> {
     let ranges = || json!([[{"subnet": "10.105.0.0/24"}], [{"subnet": "fd00:105::/64"}]]);
     let cases = [
-        ("a", json!({"runtimeConfig": {"ips": ["10.105.0.40", "fd00:105::40/64"]}}), "", ["10.105.0.40", "fd00:105::40"]),
+        (
+            "a",
+            json!({"runtimeConfig": {"ips": ["10.105.0.40", "fd00:105::40/64"]}}),
+            "",
+            ["10.105.0.40", "fd00:105::40"],
+        ),
         ("b", json!({"args": {"cni": {"ips": ["10.105.0.41"]}}}), "", ["10.105.0.41", "fd00:105::41"]),
         ("c", json!({}), "IP=10.105.0.42", ["10.105.0.42", "fd00:105::42"]),
         ("d", json!({"runtimeConfig": {"ips": ["10.105.0.43"]}}), "IP=fd00:105::99", ["10.105.0.43", "fd00:105::99"]),
@@ -163,7 +168,10 @@ fn loopback(host: &Host) -> Result<()> {
     let chain = crate::network(&[json!({"type": "loopback"})])?;
     let result = chain.add(&one)?;
     ensure!(one.link("lo")?["flags"].to_string().contains("\"UP\""));
-    ensure!(result["interfaces"][0]["name"] == "lo" && result["interfaces"][0]["mac"] == "00:00:00:00:00:00", "{result}");
+    ensure!(
+        result["interfaces"][0]["name"] == "lo" && result["interfaces"][0]["mac"] == "00:00:00:00:00:00",
+        "{result}"
+    );
     ensure!(residue::addresses(&result).contains(&"127.0.0.1".to_owned()), "{result}");
     chain.check(&one, &result)?;
     one.run("ip", ["link", "set", "lo", "down"])?;
