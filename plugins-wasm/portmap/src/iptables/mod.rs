@@ -134,6 +134,12 @@ fn removal<'a>(chains: &[Chain], names: impl Iterator<Item = &'a str>) -> Vec<Co
     commands
 }
 
+/// Whether iptables keeps its rules in nftables, and not in a place of its own as iptables-legacy does: who writes nftables
+/// by hand may have a table of the same name, but seldom chains with these names.
+fn keeps_in_nftables(chains: &[String]) -> bool {
+    chains.iter().any(|name| ["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"].contains(&name.as_str()))
+}
+
 /// The chains that iptables keeps in nftables, asked for without starting a program. Not those of iptables-legacy.
 fn chains_in_nftables(host: &Netns, family: IpFamily) -> Vec<String> {
     let table = match family {
@@ -151,7 +157,7 @@ pub(crate) fn remove(host: &Netns, request: &Request, configured: Option<Backend
     for family in FAMILIES {
         let in_nftables = chains_in_nftables(host, family);
         let seen = names.iter().any(|name| in_nftables.contains(name));
-        let possible = configured != Some(Backend::Nftables) && (mapped || in_nftables.is_empty());
+        let possible = configured != Some(Backend::Nftables) && (mapped || !keeps_in_nftables(&in_nftables));
         if !seen && !possible {
             continue;
         }

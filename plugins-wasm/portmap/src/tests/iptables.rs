@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_sdk::naming::chain_name;
 use weir_sdk::net::IpFamily;
 use weir_sdk::net::iptables::{Command, Rule};
+use weir_sdk::net::nftables::{Batch, Chain, Table};
 use weir_sdk::testing::World;
 use weir_sdk::{FailureKind, Netns};
 
@@ -192,4 +193,21 @@ fn chains_of_the_reference_plugin_pass_check_and_go_with_del_and_gc() {
     world.del::<Portmap>(&text).unwrap();
     assert_eq!(own_chains(&world, IpFamily::Ipv4), Vec::<String>::new());
     assert_eq!(rules(&world, IpFamily::Ipv4, "CNI-HOSTPORT-DNAT"), Vec::<String>::new());
+}
+
+#[test]
+fn del_without_mappings_finds_the_rules_of_iptables_legacy_beside_a_table_that_somebody_wrote_in_nftables() {
+    for (chain, found) in [("postrouting", true), ("POSTROUTING", false)] {
+        let world = world();
+        world.add::<Portmap>(&config("net", &[mapping(8080, 80, "tcp")], &json!({"backend": "iptables"}))).unwrap();
+        let host = Netns::host().unwrap();
+        for table in [Table::ip("nat"), Table::ip6("nat")] {
+            Batch::new(table).ensure_table().ensure_chain(Chain::regular(chain)).apply(&host).unwrap();
+        }
+        let bare = json!({"cniVersion": "1.1.0", "name": "net", "type": "portmap"}).to_string();
+        world.clear_calls().del::<Portmap>(&bare).unwrap();
+        // iptables that keeps its rules in nftables would have shown them there, so its programs are not started.
+        assert_eq!(world.calls().iter().any(|call| call.starts_with("iptables.")), found, "{:#?}", world.calls());
+        assert_eq!(own_chains(&world, IpFamily::Ipv4).is_empty(), found, "{chain}");
+    }
 }
