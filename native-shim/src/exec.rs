@@ -114,7 +114,10 @@ impl Drop for Running {
 
 fn spawn(invocation: &Invocation<'_>) -> Result<Child> {
     let mut command = Command::new(invocation.path);
-    command.args(invocation.arguments).env_clear().envs(invocation.environment.iter().map(|(name, value)| (name, value)));
+    command
+        .args(invocation.arguments)
+        .env_clear()
+        .envs(invocation.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // A group of its own, so that a timeout reaches the programs that the plugin started.
     command.process_group(0);
