@@ -131,7 +131,7 @@ fn load_dns(path: &str) -> Result<Dns> {
     if path.is_empty() {
         return Ok(Dns::default());
     }
-    let settings = resolver::load(path).with_context(|| format!("read resolvConf {path}"))?;
+    let settings = resolver::load(path).map_err(|e| Error::io_failure(format!("resolvConf: {}", e.message)))?;
     Ok(Dns {
         nameservers: settings.nameservers,
         domain: settings.domain,
