@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_tests::configs::{alone, bridge, host_local, with};
-use weir_tests::{Call, Container, Host, Programs};
+use weir_tests::{Answer, Call, Container, Host, Programs};
 
 use crate::PAUSE;
 
@@ -39,10 +39,11 @@ pub(crate) fn all() -> Vec<Case> {
     vec![
         case(&["an empty process (true, on both sides)"], |_, _| {
             let anywhere = Programs { directories: vec!["/usr/bin".into(), "/bin".into()] };
-            in_turn(vec![Call::new(&anywhere, "true", "VERSION")?])
+            Ok(repeated(Call::new(&anywhere, "true", "VERSION")?))
         }),
         case(&["VERSION"], |_, programs| {
-            in_turn(vec![Call::new(&programs, "bridge", "VERSION")?.config(&json!({"cniVersion": "1.0.0"}))])
+            let call = Call::new(&programs, "bridge", "VERSION")?;
+            Ok(repeated(call.config(&json!({"cniVersion": "1.0.0"}))))
         }),
         case(&["loopback ADD", "loopback DEL"], |host, programs| {
             add_and_del(host, &programs, "loopback", &json!({"type": "loopback"}), "lo")
@@ -106,32 +107,33 @@ fn nftables_used(host: &Host) -> Result<Option<String>> {
 /// ADD and DEL of one attachment.
 fn add_and_del(host: &Host, programs: &Programs, plugin: &str, config: &Value, interface: &str) -> Result<Bench> {
     let container = host.container("measured")?;
+    let config = alone("1.0.0", config);
     let call = |command| -> Result<Call> {
-        let call = Call::new(programs, plugin, command)?.container(&container).interface(interface);
-        Ok(call.config(&alone("1.0.0", config)))
+        Ok(Call::new(programs, plugin, command)?.container(&container).interface(interface))
     };
-    let mut calls = in_turn(vec![call("ADD")?, call("DEL")?])?;
+    let (add, del) = (call("ADD")?.config(&config), call("DEL")?);
     Ok(Box::new(move |times| {
         // The namespace lives as long as this.
         let _ = &container;
-        calls(times)
+        let result = time(&add, times)?.ok()?;
+        std::thread::sleep(PAUSE);
+        // As runtimes do.
+        time(&del.clone().config(&with(&config, json!({"prevResult": result}))), times).map(drop)
     }))
 }
 
-/// Each of these calls after the other, with pauses.
-fn in_turn(calls: Vec<Call>) -> Result<Bench> {
-    Ok(Box::new(move |times| {
-        for (index, call) in calls.iter().enumerate() {
-            if index > 0 {
-                std::thread::sleep(PAUSE);
-            }
-            let start = Instant::now();
-            let answer = call.run()?;
-            times.push(start.elapsed());
-            ensure!(answer.status == Some(0), "it failed: {answer:?}");
-        }
-        Ok(())
-    }))
+/// One call, over and over.
+fn repeated(call: Call) -> Bench {
+    Box::new(move |times| time(&call, times).map(drop))
+}
+
+/// Run a plugin, which must succeed, and append how long it took.
+fn time(call: &Call, times: &mut Vec<Duration>) -> Result<Answer> {
+    let start = Instant::now();
+    let answer = call.run()?;
+    times.push(start.elapsed());
+    ensure!(answer.status == Some(0), "it failed: {answer:?}");
+    Ok(answer)
 }
 
 /// Attach containers that stay.
