@@ -151,3 +151,7 @@ fn open_netns(command: Command, path: &str, allow_own: bool) -> Result<Option<Ar
     }
     Ok(Some(Arc::new(netns)))
 }
+
+#[cfg(test)]
+#[path = "invocation_tests.rs"]
+mod tests;

@@ -1,7 +1,7 @@
 //! Files that are trusted only after a look at the open handle: who owns it, who may write it, what is in it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,9 @@ impl VerifiedFile {
     /// Where reading fails.
     pub fn read(&self) -> Result<Vec<u8>, RegistryError> {
         let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0).saturating_add(1));
-        (&self.file).take(MAX_SIZE).read_to_end(&mut bytes).map_err(|e| RegistryError::io("read", &self.path, e))?;
+        let mut file = &self.file;
+        let read = file.rewind().and_then(|()| file.take(MAX_SIZE).read_to_end(&mut bytes));
+        read.map_err(|e| RegistryError::io("read", &self.path, e))?;
         Ok(bytes)
     }
 

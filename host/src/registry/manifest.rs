@@ -47,15 +47,20 @@ impl Manifest {
             return Err(format!("manifest version {}, this host knows {MANIFEST_VERSION}", manifest.manifest_version));
         }
         cni_spec::names::plugin_type(&manifest.name).map_err(|e| format!("manifest: {e}"))?;
-        if manifest.name.starts_with('.') || manifest.name == "weir-cni" {
+        // The name becomes that of a file, and is shown on terminals.
+        let is_odd = manifest.name.starts_with('.') || manifest.name.chars().any(char::is_control);
+        if is_odd || manifest.name == "weir-cni" {
             return Err(format!("manifest: {:?} cannot be a plugin's name", manifest.name));
         }
         if manifest.cni_versions.is_empty() {
             return Err("manifest: cniVersions is empty".to_owned());
         }
-        for need in &manifest.needs {
+        for (index, need) in manifest.needs.iter().enumerate() {
             if !crate::broker::function::INTERFACES.contains(&need.interface.as_str()) {
                 return Err(format!("manifest asks for {:?}, which is no interface of the contract", need.interface));
+            }
+            if manifest.needs.iter().take(index).any(|earlier| earlier.interface == need.interface) {
+                return Err(format!("manifest asks for {:?} twice", need.interface));
             }
         }
         Ok(manifest)

@@ -217,3 +217,6 @@ pub fn recompile(registry: &Registry) -> Result<(), String> {
     }
     Err(String::from_utf8_lossy(&output.stderr).into_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -272,3 +272,6 @@ fn plugin_fault(plugin: &str, error: &wasmtime::Error, limits: &Limits) -> CniEr
     };
     CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {why}")).with_details(format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod tests;
