@@ -1,6 +1,7 @@
 //! Other plugins, called by this one: "plugin delegation" of the specification. Needs the interface `delegate`.
 
 use cni_spec::error::Error;
+use cni_spec::quoted::Quoted;
 use cni_spec::result::AddResult;
 use cni_spec::version;
 
@@ -33,7 +34,7 @@ impl<'a> Delegate<'a> {
         let text = self.call(Command::Add, config)?;
         AddResult::from_slice(text.as_bytes(), version::LATEST)
             .map_err(Error::from)
-            .with_context(|| format!("plugin {:?} returned no valid result", self.plugin_type))
+            .with_context(|| format!("plugin {} returned no valid result", Quoted(self.plugin_type)))
     }
 
     /// DEL.

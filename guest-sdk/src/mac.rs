@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cni_spec::quoted::Quoted;
+
 /// A hardware address: six bytes for Ethernet, other lengths for other link types, empty where a link has none.
 /// Shown as the kernel and the reference plugins do: `0a:58:0a:01:00:02`.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -85,7 +87,7 @@ impl fmt::Debug for MacAddress {
 
 impl fmt::Display for ParseMacError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no hardware address; write it as 0a:58:0a:01:00:02", self.0)
+        write!(f, "{} is no hardware address; write it as 0a:58:0a:01:00:02", Quoted(&self.0))
     }
 }
 

@@ -3,6 +3,7 @@
 use cni_spec::args::Args;
 use cni_spec::error::Error;
 use cni_spec::json;
+use cni_spec::quoted::Quoted;
 use cni_spec::result::AddResult;
 use cni_spec::version::Version;
 use serde::de::DeserializeOwned;
@@ -84,7 +85,10 @@ impl Request {
     pub fn netns(&self) -> Result<Netns> {
         Netns::container().ok_or_else(|| {
             let path = self.netns_path.as_deref().unwrap_or_default();
-            Error::unknown_container(format!("the network namespace {path:?} of the container cannot be opened"))
+            Error::unknown_container(format!(
+                "the network namespace {} of the container cannot be opened",
+                Quoted(path)
+            ))
         })
     }
 

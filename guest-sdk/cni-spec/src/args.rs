@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::quoted::Quoted;
+
 /// Keys that runtimes send to whole chains of plugins, whatever each one knows: a plugin that refuses them cannot be
 /// used together with those that want them.
 const CONVENTIONAL: [&str; 8] = [
@@ -35,9 +37,9 @@ pub enum ArgsError {
 impl fmt::Display for ArgsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pair(part) => write!(f, "CNI_ARGS: {part:?} is not of the form KEY=VALUE"),
+            Self::Pair(part) => write!(f, "CNI_ARGS: {} is not of the form KEY=VALUE", Quoted(part)),
             Self::IgnoreUnknown(value) => {
-                write!(f, "CNI_ARGS: IgnoreUnknown is {value:?}; it must be 1, true, 0 or false")
+                write!(f, "CNI_ARGS: IgnoreUnknown is {}; it must be 1, true, 0 or false", Quoted(value))
             }
             Self::Unknown(keys) => {
                 write!(f, "CNI_ARGS: unknown keys {}; add IgnoreUnknown=1 to have them passed over", keys.join(", "))

@@ -7,6 +7,8 @@ use std::{fmt, net::IpAddr};
 
 use ipnet::IpNet;
 
+use crate::quoted::Quoted;
+
 /// A text that is no address, or no address with a prefix length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParseIpError {
@@ -19,8 +21,10 @@ pub enum ParseIpError {
 impl fmt::Display for ParseIpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address(text) => write!(f, "{text:?} is not an IP address"),
-            Self::Network(text) => write!(f, "{text:?} is not an address with a prefix length, such as 10.1.0.5/16"),
+            Self::Address(text) => write!(f, "{} is not an IP address", Quoted(text)),
+            Self::Network(text) => {
+                write!(f, "{} is not an address with a prefix length, such as 10.1.0.5/16", Quoted(text))
+            }
         }
     }
 }

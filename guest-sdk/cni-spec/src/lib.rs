@@ -10,11 +10,13 @@ pub mod error;
 pub mod ip;
 pub mod json;
 pub mod names;
+pub mod quoted;
 pub mod result;
 pub mod version;
 
 pub use args::Args;
 pub use config::{Attachment, NetworkConfig};
 pub use error::Error;
+pub use quoted::Quoted;
 pub use result::{AddResult, Dns, Interface, IpConfig, Route};
 pub use version::Version;

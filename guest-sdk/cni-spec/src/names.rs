@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::quoted::Quoted;
+
 /// Which kind of name was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
@@ -34,7 +36,7 @@ impl fmt::Display for NameError {
             NameKind::InterfaceName => "interface name",
             NameKind::PluginType => "plugin type",
         };
-        write!(f, "invalid {kind} {:?}: {}", self.name, self.rule)
+        write!(f, "invalid {kind} {}: {}", Quoted(&self.name), self.rule)
     }
 }
 

@@ -220,12 +220,15 @@ impl AddResult {
     /// Write the result in a version, leaving out what the version cannot express.
     pub fn to_json(&self, version: Version) -> Result<Value, ConversionError> {
         // The parts have texts for keys and nothing fallible, so they always become a value.
-        Ok(serde_json::to_value(to_json::document(self, version)?).unwrap_or_default())
+        Ok(to_json::write(self, version, serde_json::value::Serializer)?.unwrap_or_default())
     }
 
     /// [`Self::to_json`] to text.
+    #[inline]
     pub fn to_json_text(&self, version: Version) -> Result<String, ConversionError> {
-        Ok(serde_json::to_string(&to_json::document(self, version)?).unwrap_or_default())
+        let mut text = Vec::new();
+        let written = to_json::write(self, version, &mut serde_json::Serializer::new(&mut text))?;
+        Ok(written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_default())
     }
 }
 

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::quoted::Quoted;
+
 /// A version of the CNI specification. Later versions are greater.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(non_camel_case_types, reason = "the dots of a version number have no other spelling in an identifier")]
@@ -70,7 +72,7 @@ pub struct UnknownVersion(pub String);
 
 impl fmt::Display for UnknownVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cniVersion {:?} is not known; known are", self.0)?;
+        write!(f, "cniVersion {} is not known; known are", Quoted(&self.0))?;
         for (index, version) in ALL.iter().enumerate() {
             write!(f, "{} {version}", if index == 0 { "" } else { "," })?;
         }

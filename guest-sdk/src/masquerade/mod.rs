@@ -7,6 +7,7 @@ mod iptables;
 mod nftables;
 
 use cni_spec::error::Error;
+use cni_spec::quoted::Quoted;
 use ipnet::IpNet;
 
 use crate::net::{IpFamily, Netns};
@@ -28,7 +29,8 @@ impl Backend {
             "iptables" => Ok(Self::Iptables),
             "nftables" => Ok(Self::Nftables),
             other => {
-                Err(Error::invalid_config(format!("unknown ipMasqBackend {other:?}; it must be iptables or nftables")))
+                let name = Quoted(other);
+                Err(Error::invalid_config(format!("unknown ipMasqBackend {name}; it must be iptables or nftables")))
             }
         }
     }

@@ -119,6 +119,7 @@ impl Rule {
     }
 
     /// Any statement.
+    #[inline(never)]
     pub fn statement(mut self, statement: Statement) -> Self {
         self.statements.push(statement);
         self
@@ -249,6 +250,7 @@ impl Batch {
     }
 
     /// Any step.
+    #[inline(never)]
     pub fn command(mut self, command: Command) -> Self {
         self.commands.push(command);
         self

@@ -98,6 +98,8 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
         self.next().map(|field| seed.deserialize(name_of(field))).transpose()
     }
 
+    /// One copy for each type, not for each field.
+    #[inline(never)]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Fault> {
         let (field, node) = self.current.ok_or_else(out_of_order)?;
         seed.deserialize(Decoder(node)).map_err(|error| error.within(field))

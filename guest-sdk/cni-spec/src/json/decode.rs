@@ -22,10 +22,11 @@ enum Number<'a> {
 
 impl<'a> Number<'a> {
     fn read(written: &'a str) -> Self {
-        match (written.parse(), written.parse()) {
-            (Ok(number), _) => Self::Unsigned(number),
+        let (digits, is_negative) = written.strip_prefix('-').map_or((written, false), |digits| (digits, true));
+        match digits.parse::<u64>() {
+            Ok(number) if !is_negative => Self::Unsigned(number),
             // There is no integer -0.
-            (_, Ok(number)) if number != 0 => Self::Signed(number),
+            Ok(number) if number != 0 => 0_i64.checked_sub_unsigned(number).map_or(Self::Other(written), Self::Signed),
             _ => Self::Other(written),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{Error, Expected, Unexpected};
 
 use super::DecodeError;
+use crate::quoted::Quoted;
 
 /// A [`DecodeError`] of one word, because every value that `serde` passes on is this or a result.
 #[derive(Debug)]
@@ -89,7 +90,7 @@ pub(super) fn mismatch(what: &str, unexpected: Unexpected<'_>, expected: &dyn Ex
         Unexpected::Bool(value) => format!("boolean `{value}`"),
         Unexpected::Unsigned(value) => format!("integer `{value}`"),
         Unexpected::Signed(value) => format!("integer `{value}`"),
-        Unexpected::Str(text) => format!("string {text:?}"),
+        Unexpected::Str(text) => format!("string {}", Quoted(text)),
         Unexpected::Other(name) => name.to_owned(),
         Unexpected::Unit => "null".to_owned(),
         Unexpected::Seq => "sequence".to_owned(),

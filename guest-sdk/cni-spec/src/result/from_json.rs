@@ -80,7 +80,7 @@ struct Newest {
 
 /// The layouts that a result can have; equal layouts can be read as each other.
 #[inline(always)]
-fn layout(version: Version) -> u8 {
+pub(super) fn layout(version: Version) -> u8 {
     match version {
         Version::V0_1_0 | Version::V0_2_0 => 0,
         Version::V0_3_0 | Version::V0_3_1 | Version::V0_4_0 => 1,

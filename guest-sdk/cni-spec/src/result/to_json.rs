@@ -1,33 +1,44 @@
-//! Results written in all versions.
+//! Results written in all versions: a type for each layout.
 
-use std::{borrow::Cow, net::IpAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{AddResult, ConversionError, Dns, Interface, IpConfig, Route};
+use super::{AddResult, ConversionError, Dns, Interface, IpConfig, Route, from_json::layout};
 use crate::{ip, version::Version};
 
-/// A result in the layout of a version.
+/// Write a result by a function that writes any of the layouts.
+///
+/// Inlined, so that plugins, which write results of the newest version alone, do not carry the others.
+#[inline(always)]
+pub(super) fn write<S: Serializer>(
+    result: &AddResult,
+    version: Version,
+    serializer: S,
+) -> Result<Result<S::Ok, S::Error>, ConversionError> {
+    let cni_version = version.as_str();
+    Ok(match layout(version) {
+        0 => oldest(result, version)?.serialize(serializer),
+        1 => older(result, cni_version).serialize(serializer),
+        _ => newest(result, cni_version).serialize(serializer),
+    })
+}
+
+/// 0.1.0 and 0.2.0.
 #[derive(Serialize)]
-pub(super) struct Document<'a> {
+struct Oldest<'a> {
     #[serde(rename = "cniVersion")]
     cni_version: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip4: Option<Family>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ip6: Option<Family>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    interfaces: Cow<'a, [Interface]>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ips: Vec<Address>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    routes: &'a [Route],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dns: Option<&'a Dns>,
+    // Go prints settings that are empty, and there are readers that look for the key; below too.
+    dns: &'a Dns,
 }
 
-/// 0.1.0 and 0.2.0: the first address of a family, with the routes of that family.
+/// The first address of a family, with the routes of that family.
 #[derive(Serialize)]
 struct Family {
     #[serde(with = "ip::net")]
@@ -38,51 +49,58 @@ struct Family {
     routes: Vec<Route>,
 }
 
-/// 0.3.0 and later.
+/// 0.3.0 to 0.4.0.
 #[derive(Serialize)]
-struct Address {
-    /// Below 1.0.0.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    interface: Option<usize>,
-    #[serde(with = "ip::net")]
-    address: IpNet,
-    #[serde(with = "ip::optional_address", skip_serializing_if = "Option::is_none")]
-    gateway: Option<IpAddr>,
+struct Older<'a> {
+    #[serde(rename = "cniVersion")]
+    cni_version: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    interfaces: Vec<OlderInterface<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ips: Vec<OlderIp<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    routes: &'a [Route],
+    dns: &'a Dns,
 }
 
-/// Inlined, so that plugins, which write results of the newest version alone, do not carry the others.
-#[inline(always)]
-pub(super) fn document(result: &AddResult, version: Version) -> Result<Document<'_>, ConversionError> {
-    let mut document = Document {
-        cni_version: version.as_str(),
-        ip4: None,
-        ip6: None,
-        interfaces: Cow::Borrowed(&[]),
-        ips: Vec::new(),
-        routes: &[],
-        // Up to 0.4.0 Go prints settings that are empty, and there are readers that look for the key.
-        dns: Some(&result.dns).filter(|dns| version < Version::V1_0_0 || !dns.is_empty()),
-    };
-    if version < Version::V0_3_0 {
-        document.ip4 = family(result, |net| net.addr().is_ipv4());
-        document.ip6 = family(result, |net| net.addr().is_ipv6());
-        if document.ip4.is_none() && document.ip6.is_none() {
-            return Err(ConversionError::NoAddress(version));
-        }
-        return Ok(document);
+#[derive(Serialize)]
+struct OlderInterface<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    mac: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    sandbox: &'a str,
+}
+
+#[derive(Serialize)]
+struct OlderIp<'a> {
+    version: &'static str,
+    #[serde(flatten)]
+    ip: &'a IpConfig,
+}
+
+/// 1.0.0 and later.
+#[derive(Serialize)]
+struct Newest<'a> {
+    #[serde(rename = "cniVersion")]
+    cni_version: &'static str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    interfaces: &'a [Interface],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    ips: &'a [IpConfig],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    routes: &'a [Route],
+    #[serde(skip_serializing_if = "Dns::is_empty")]
+    dns: &'a Dns,
+}
+
+fn oldest(result: &AddResult, version: Version) -> Result<Oldest<'_>, ConversionError> {
+    let ip4 = family(result, |net| net.addr().is_ipv4());
+    let ip6 = family(result, |net| net.addr().is_ipv6());
+    if ip4.is_none() && ip6.is_none() {
+        return Err(ConversionError::NoAddress(version));
     }
-    document.routes = &result.routes;
-    document.interfaces = Cow::Borrowed(&result.interfaces);
-    document.ips = result.ips.iter().map(address).collect();
-    if version < Version::V1_0_0 {
-        document.interfaces = result.interfaces.iter().map(older_interface).collect();
-        for ip in &mut document.ips {
-            ip.version = Some(if ip.address.addr().is_ipv4() { "4" } else { "6" });
-        }
-    }
-    Ok(document)
+    Ok(Oldest { cni_version: version.as_str(), ip4, ip6, dns: &result.dns })
 }
 
 fn family(result: &AddResult, is_of_family: fn(&IpNet) -> bool) -> Option<Family> {
@@ -92,11 +110,23 @@ fn family(result: &AddResult, is_of_family: fn(&IpNet) -> bool) -> Option<Family
     Some(Family { ip: ip.address, gateway: ip.gateway, routes })
 }
 
-fn older_interface(interface: &Interface) -> Interface {
-    let Interface { name, mac, sandbox, .. } = interface.clone();
-    Interface { name, mac, sandbox, ..Interface::default() }
+fn older<'a>(result: &'a AddResult, cni_version: &'static str) -> Older<'a> {
+    let interface = |interface: &'a Interface| OlderInterface {
+        name: &interface.name,
+        mac: &interface.mac,
+        sandbox: &interface.sandbox,
+    };
+    let ip = |ip: &'a IpConfig| OlderIp { version: if ip.address.addr().is_ipv4() { "4" } else { "6" }, ip };
+    Older {
+        cni_version,
+        interfaces: result.interfaces.iter().map(interface).collect(),
+        ips: result.ips.iter().map(ip).collect(),
+        routes: &result.routes,
+        dns: &result.dns,
+    }
 }
 
-fn address(ip: &IpConfig) -> Address {
-    Address { version: None, interface: ip.interface, address: ip.address, gateway: ip.gateway }
+fn newest<'a>(result: &'a AddResult, cni_version: &'static str) -> Newest<'a> {
+    let AddResult { interfaces, ips, routes, dns } = result;
+    Newest { cni_version, interfaces, ips, routes, dns }
 }
