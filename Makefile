@@ -5,15 +5,13 @@ DESTDIR ?=
 DIST ?= dist
 
 PLUGINS := loopback bridge host-local static portmap tuning
-HOST_TARGET := $(shell rustc -vV | sed -n 's/^host: //p')
-HOST_TARGET_UPPER := $(shell echo $(HOST_TARGET) | tr 'a-z-' 'A-Z_')
-
-# Statically linked: 0.2 ms less at each start, and the binary runs on any distribution. Naming the target keeps the
-# flag away from build scripts and macros.
-export CARGO_BUILD_TARGET := $(HOST_TARGET)
-export CARGO_TARGET_$(HOST_TARGET_UPPER)_RUSTFLAGS := -C target-feature=+crt-static
+# Statically linked with musl: starts 0.7 ms sooner than glibc's dynamic programs on a virtual machine, of which 0.5 ms
+# are what glibc asks the processor at each start, and runs on any distribution. Our few C and assembler files need no
+# C library, so any compiler for this processor does.
+export CARGO_BUILD_TARGET := $(shell rustc -vV | sed -n 's/^host: \([^-]*\)-.*/\1/p')-unknown-linux-musl
+export CC_$(subst -,_,$(CARGO_BUILD_TARGET)) ?= cc
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
-RELEASE := $(TARGET_DIR)/$(HOST_TARGET)/release
+RELEASE := $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
 # Plugins that only the tests use, built for wasm32-wasip2.
 GUESTS := wasi-probe unruly
@@ -78,7 +76,7 @@ bench: build ## weir-cni against the native plugins, side by side
 	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench -- $(BENCH)
 
 setup-rust:
-	@for target in wasm32-unknown-unknown wasm32-wasip2; do \
+	@for target in wasm32-unknown-unknown wasm32-wasip2 $(CARGO_BUILD_TARGET); do \
 		test -d "$$(rustc --print sysroot)/lib/rustlib/$$target" || rustup target add $$target || exit 1; \
 	done
 
