@@ -71,11 +71,11 @@ pub(super) fn remove(of: &Masquerade<'_>, host: &Netns) -> Result<()> {
 
 pub(super) fn collect_garbage(host: &Netns, request: &GcRequest) -> Result<()> {
     let network = network_mark(&request.network);
-    let valid: BTreeSet<_> = request
-        .valid_attachments
-        .iter()
-        .map(|attachment| mark(&request.network, &attachment.interface_name, &attachment.container_id))
-        .collect();
+    // Not collected: that would sort, and sorting is much code.
+    let mut valid = BTreeSet::new();
+    for attachment in &request.valid_attachments {
+        valid.insert(mark(&request.network, &attachment.interface_name, &attachment.container_id));
+    }
     let is_valid = |rule: &RuleInfo| {
         let mark = rule.comment.get(..2 * DIGITS + 1).unwrap_or_default();
         valid.contains(mark)

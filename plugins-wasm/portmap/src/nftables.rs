@@ -8,6 +8,7 @@
 //! words for people. Rules of the reference plugin have the container ID alone as comment; they are taken for those of
 //! the container's attachment that is deleted.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use weir_sdk::convert::family_of;
@@ -213,15 +214,14 @@ pub(crate) fn remove(host: &Netns, request: &Request) -> Result<()> {
 /// network they are of, so they stay until the container's DEL.
 pub(crate) fn collect_garbage(host: &Netns, request: &GcRequest) -> Result<()> {
     let network = network_mark(&request.network);
-    let mut valid: Vec<_> = request
-        .valid_attachments
-        .iter()
-        .map(|valid| attachment_mark(&request.network, &valid.container_id, &valid.interface_name))
-        .collect();
-    valid.sort_unstable();
+    // Not collected: that would sort, and sorting is much code.
+    let mut valid = BTreeSet::new();
+    for attachment in &request.valid_attachments {
+        valid.insert(attachment_mark(&request.network, &attachment.container_id, &attachment.interface_name));
+    }
     let is_garbage = |rule: &RuleInfo| {
         let mark = rule.comment.get(..2 * WHO_DIGITS + 1).unwrap_or_default();
-        rule.comment.starts_with(&network) && valid.binary_search_by(|valid| valid.as_str().cmp(mark)).is_err()
+        rule.comment.starts_with(&network) && !valid.contains(mark)
     };
     Ok(delete(host, is_garbage).context("collect garbage of port mappings")?)
 }

@@ -178,11 +178,11 @@ fn without_iptables(outcome: std::result::Result<(), Failure>) -> std::result::R
 /// Take away the chains of a network that belong to no valid attachment.
 pub(crate) fn collect_garbage(host: &Netns, request: &GcRequest, configured: Option<Backend>) -> Result<()> {
     let network = &request.network;
-    let valid: BTreeSet<String> = request
-        .valid_attachments
-        .iter()
-        .flat_map(|valid| all_chains(network, &valid.container_id, &valid.interface_name))
-        .collect();
+    // Not collected: that would sort, and sorting is much code. Below too.
+    let mut valid = BTreeSet::new();
+    for attachment in &request.valid_attachments {
+        valid.extend(all_chains(network, &attachment.container_id, &attachment.interface_name));
+    }
     let start = comment_start(network);
     let is_garbage = |rule: &&Rule| {
         let target = rule.value_of("-j").unwrap_or_default();
@@ -197,7 +197,8 @@ pub(crate) fn collect_garbage(host: &Netns, request: &GcRequest, configured: Opt
         }
         let removed = change(host, family, |chains| {
             let top = chains.iter().filter(|chain| chain.name == TOP).flat_map(|chain| &chain.rules);
-            let garbage: BTreeSet<&str> = top.filter(is_garbage).filter_map(|rule| rule.value_of("-j")).collect();
+            let mut garbage = BTreeSet::new();
+            garbage.extend(top.filter(is_garbage).filter_map(|rule| rule.value_of("-j")));
             Ok(removal(chains, garbage.into_iter()))
         });
         outcome = outcome.and(without_iptables(removed));
