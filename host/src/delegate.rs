@@ -36,7 +36,10 @@ pub fn call(
     names::plugin_type(plugin_type)
         .map_err(|e| Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type:?}: {e}")))?;
     if session.depth() >= Limits::default().delegation_depth {
-        return Err(Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type}: plugins call plugins too deeply")));
+        return Err(Error::new(
+            INVALID_CONFIG,
+            format!("cannot delegate to {plugin_type}: plugins call plugins too deeply"),
+        ));
     }
     match session.registry().entry(plugin_type) {
         Ok(entry) => {

@@ -41,11 +41,8 @@ pub fn line(plugin: &str, level: Level, message: &str) {
         Level::Debug => "debug",
     };
     const LONGEST: usize = 4096;
-    let shown: String = message
-        .chars()
-        .take(LONGEST)
-        .map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c })
-        .collect();
+    let shown: String =
+        message.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     eprintln!("weir: {plugin}: {name}: {shown}");
 }
 

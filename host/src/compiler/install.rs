@@ -104,10 +104,9 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn install_binaries(registry: &Registry, options: &InstallOptions) -> Result<(), RegistryError> {
-    for (from, to) in [
-        (&options.host_binary, registry.bin_dir().join(HOST_BINARY)),
-        (&options.compiler, registry.compiler_path()),
-    ] {
+    for (from, to) in
+        [(&options.host_binary, registry.bin_dir().join(HOST_BINARY)), (&options.compiler, registry.compiler_path())]
+    {
         let bytes = fs::read(from).map_err(|e| RegistryError::io("read", from, e))?;
         if fs::read(&to).is_ok_and(|present| present == bytes) {
             continue;
@@ -118,8 +117,7 @@ fn install_binaries(registry: &Registry, options: &InstallOptions) -> Result<(),
 }
 
 fn compile(registry: &Registry, entry: &mut Entry, component: &[u8]) -> Result<(), InstallError> {
-    let refused =
-        |e: wasmtime::Error| InstallError::Compile { name: entry.name.clone(), reason: format!("{e:#}") };
+    let refused = |e: wasmtime::Error| InstallError::Compile { name: entry.name.clone(), reason: format!("{e:#}") };
     let engine = engine::engine().map_err(refused)?;
     let code = engine.precompile_component(component).map_err(refused)?;
     let digest = blake3::hash(&code).to_hex().to_string();
@@ -173,7 +171,9 @@ pub fn recompile_stale(registry: &Registry) -> Result<Vec<String>, InstallError>
         let path = registry.component_path(&entry.component);
         let bytes = crate::registry::VerifiedFile::open(&path)?.read()?;
         if sha256(&bytes) != entry.component {
-            return Err(RegistryError::not_trusted(&path, "its content is not what was installed (digest differs)").into());
+            return Err(
+                RegistryError::not_trusted(&path, "its content is not what was installed (digest differs)").into()
+            );
         }
         compile(registry, &mut entry, &bytes)?;
         write_entry(registry, &entry)?;

@@ -100,11 +100,9 @@ fn answer_version(input: &[u8], supported: &[Version]) -> Result<(), Error> {
 
 fn read_input() -> Result<Vec<u8>, Error> {
     let mut input = Vec::with_capacity(4096);
-    let count = std::io::stdin()
-        .lock()
-        .take(MAX_INPUT)
-        .read_to_end(&mut input)
-        .map_err(|e| Error::new(IO_FAILURE, format!("cannot read the network configuration from standard input: {e}")))?;
+    let count = std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input).map_err(|e| {
+        Error::new(IO_FAILURE, format!("cannot read the network configuration from standard input: {e}"))
+    })?;
     if count as u64 == MAX_INPUT {
         return Err(Error::new(IO_FAILURE, format!("the network configuration is larger than {MAX_INPUT} bytes")));
     }

@@ -60,8 +60,8 @@ impl Invocation {
         let parsed = NetworkConfig::parse(config)?;
         let version = parsed.cni_version;
         check_version(command, version, supported)?;
-        let args = variables.args.parse::<Args>()
-            .map_err(|e| Error::new(INVALID_ENVIRONMENT, format!("CNI_ARGS: {e}")))?;
+        let args =
+            variables.args.parse::<Args>().map_err(|e| Error::new(INVALID_ENVIRONMENT, format!("CNI_ARGS: {e}")))?;
         let prev_result = match &parsed.prev_result {
             Some(value) => Some(AddResult::from_json(value, version).map_err(|e| {
                 Error::new(DECODE_FAILURE, format!("prevResult is no result of version {version}: {e}"))
@@ -71,7 +71,8 @@ impl Invocation {
         if command == Command::Check && prev_result.is_none() {
             return Err(Error::new(INVALID_CONFIG, "CHECK needs prevResult, and the configuration has none"));
         }
-        let netns_path = (command.is_about_attachment() && !variables.netns.is_empty()).then(|| variables.netns.clone());
+        let netns_path =
+            (command.is_about_attachment() && !variables.netns.is_empty()).then(|| variables.netns.clone());
         let netns = match &netns_path {
             Some(path) => open_netns(command, path, variables.netns_override)?,
             None => None,
@@ -116,7 +117,10 @@ fn check_version(command: Command, version: Version, supported: &[Version]) -> R
         return Ok(());
     }
     let since = if command == Command::Check { Version::V0_4_0 } else { Version::V1_1_0 };
-    Err(Error::new(INCOMPATIBLE_VERSION, format!("{command} exists since cniVersion {since}, the configuration has {version}")))
+    Err(Error::new(
+        INCOMPATIBLE_VERSION,
+        format!("{command} exists since cniVersion {since}, the configuration has {version}"),
+    ))
 }
 
 /// Open the container's namespace. For DEL a namespace that is gone is no error: a path that does not exist, and a
@@ -128,14 +132,16 @@ fn open_netns(command: Command, path: &str, allow_own: bool) -> Result<Option<Ar
             return match e.kind {
                 ErrorKind::NotFound | ErrorKind::Invalid if command == Command::Del => Ok(None),
                 ErrorKind::NotFound => {
-                    Err(Error::new(UNKNOWN_CONTAINER, format!("CNI_NETNS {path:?} does not exist")).with_details(e.message))
+                    Err(Error::new(UNKNOWN_CONTAINER, format!("CNI_NETNS {path:?} does not exist"))
+                        .with_details(e.message))
                 }
-                ErrorKind::Invalid => Err(Error::new(
-                    INVALID_ENVIRONMENT,
-                    format!("CNI_NETNS {path:?} is not a network namespace"),
-                )
-                .with_details(e.message)),
-                _ => Err(Error::new(IO_FAILURE, format!("CNI_NETNS {path:?} cannot be opened")).with_details(e.message)),
+                ErrorKind::Invalid => {
+                    Err(Error::new(INVALID_ENVIRONMENT, format!("CNI_NETNS {path:?} is not a network namespace"))
+                        .with_details(e.message))
+                }
+                _ => {
+                    Err(Error::new(IO_FAILURE, format!("CNI_NETNS {path:?} cannot be opened")).with_details(e.message))
+                }
             };
         }
     };

@@ -24,7 +24,9 @@ pub use manifest::{Manifest, Need};
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// There is no entry of this name.
-    #[error("plugin {name} is not installed in {directory}; `weir install --bin-dir {directory} {name}.wasm` installs it")]
+    #[error(
+        "plugin {name} is not installed in {directory}; `weir install --bin-dir {directory} {name}.wasm` installs it"
+    )]
     NotInstalled {
         /// Plugin name.
         name: String,

@@ -9,7 +9,8 @@ pub const ENGINE_KEY: &str = concat!("wasmtime-48.0.8/", env!("CARGO_PKG_VERSION
 /// The target that code is compiled for: the baseline of this architecture, so that what one machine compiled runs on
 /// every other.
 #[cfg(feature = "compiler")]
-const TARGET: &str = if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
+const TARGET: &str =
+    if cfg!(target_arch = "aarch64") { "aarch64-unknown-linux-gnu" } else { "x86_64-unknown-linux-gnu" };
 
 /// The settings.
 ///

@@ -55,8 +55,7 @@ impl Session {
     pub fn new(registry: Registry, invocation: Invocation) -> Result<Self, CniError> {
         let engine = engine::engine()
             .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
-        let shared =
-            Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now() };
+        let shared = Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now() };
         Ok(Self { shared: Arc::new(shared), depth: 0 })
     }
 

@@ -55,9 +55,7 @@ impl addresses::Host for Guest {
     fn wait_settled(&mut self, link: LinkResource, timeout_milliseconds: u32) -> Answer<bool> {
         let link = self.link(&link)?;
         let timeout = Duration::from_millis(timeout_milliseconds.into()).min(self.broker.time_left());
-        self.call(Function::AddressesWaitSettled, || {
-            native::wait_settled(&link.namespace.netns, link.index, timeout)
-        })
+        self.call(Function::AddressesWaitSettled, || native::wait_settled(&link.namespace.netns, link.index, timeout))
     }
 
     fn announce(&mut self, link: LinkResource, addresses: Vec<IpAddress>) -> Answer<()> {

@@ -7,9 +7,7 @@ use weir_native::link as native;
 
 use crate::broker::Function;
 use crate::sandbox::Guest;
-use crate::sandbox::bindings::cni::links::{
-    self, LinkChanges, LinkInfo, MacAddress, OperationalState, VethEnd,
-};
+use crate::sandbox::bindings::cni::links::{self, LinkChanges, LinkInfo, MacAddress, OperationalState, VethEnd};
 use crate::sandbox::guest::Answer;
 use crate::sandbox::handles::{LinkHandle, NamespaceHandle};
 
@@ -31,9 +29,7 @@ impl links::Host for Guest {
 
     fn list(&mut self, namespace: NamespaceResource) -> Answer<Vec<LinkInfo>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::LinksList, || {
-            Ok(native::list(&namespace.netns)?.into_iter().map(info_out).collect())
-        })
+        self.call(Function::LinksList, || Ok(native::list(&namespace.netns)?.into_iter().map(info_out).collect()))
     }
 
     fn create_veth(
@@ -48,9 +44,7 @@ impl links::Host for Guest {
             native::create_veth(&container.netns, &end(container_end), &host.netns, &end(host_end))
         })?;
         Ok(match made {
-            Ok((near, far)) => {
-                Ok((self.hand_out_link(&container, near.index)?, self.hand_out_link(&host, far.index)?))
-            }
+            Ok((near, far)) => Ok((self.hand_out_link(&container, near.index)?, self.hand_out_link(&host, far.index)?)),
             Err(failure) => Err(failure),
         })
     }
@@ -78,9 +72,7 @@ impl links::HostLink for Guest {
 
     fn update(&mut self, link: LinkResource, changes: LinkChanges) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::LinkUpdate, || {
-            native::update(&link.namespace.netns, link.index, &self::changes(changes))
-        })
+        self.call(Function::LinkUpdate, || native::update(&link.namespace.netns, link.index, &self::changes(changes)))
     }
 
     fn wait_operational(&mut self, link: LinkResource, timeout_milliseconds: u32) -> Answer<bool> {

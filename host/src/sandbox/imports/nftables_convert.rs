@@ -37,11 +37,9 @@ pub(super) fn command(command: wit::Command) -> Result<native::Command> {
             },
             interval: set.interval,
         }),
-        wit::Command::AddRule(new) => native::Command::AddRule(native::NewRule {
-            chain: new.chain,
-            first: new.first,
-            rule: rule(new.rule)?,
-        }),
+        wit::Command::AddRule(new) => {
+            native::Command::AddRule(native::NewRule { chain: new.chain, first: new.first, rule: rule(new.rule)? })
+        }
         wit::Command::AddElements((set, elements)) => {
             native::Command::AddElements(set, convert::all(elements, element)?)
         }
@@ -197,9 +195,7 @@ pub(super) fn element_out(element: native::Element) -> Element {
         data: match element.data {
             native::ElementData::None => ElementData::None,
             native::ElementData::Verdict(v) => ElementData::Verdict(verdict_out(v)),
-            native::ElementData::Values(values) => {
-                ElementData::Values(values.into_iter().map(value_out).collect())
-            }
+            native::ElementData::Values(values) => ElementData::Values(values.into_iter().map(value_out).collect()),
         },
         comment: element.comment,
     }

@@ -30,11 +30,8 @@ impl routes::Host for Guest {
 
     fn list(&mut self, namespace: NamespaceResource, filter: RouteFilter) -> Answer<Vec<Route>> {
         let namespace = self.namespace(&namespace)?;
-        let filter = native::RouteFilter {
-            family: filter.family.map(convert::family),
-            link: filter.link,
-            table: filter.table,
-        };
+        let filter =
+            native::RouteFilter { family: filter.family.map(convert::family), link: filter.link, table: filter.table };
         self.call(Function::RoutesList, || {
             Ok(native::list(&namespace.netns, &filter)?.into_iter().map(route_out).collect())
         })
