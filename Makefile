@@ -52,8 +52,7 @@ demo: build ## Two containers, a network, packets, and nothing left at the end
 
 test: build-guests ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
-	cargo test --locked --workspace --exclude weir --exclude weir-tests
-	cargo test --release --locked --package weir
+	cargo test --locked --workspace --exclude weir-tests
 	WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests
 
 test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
@@ -68,8 +67,7 @@ install: ## Install below DESTDIR and PREFIX (after `make build`)
 
 lint: setup-rust ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
-	cargo clippy --locked --workspace --exclude weir --all-targets -- -D warnings
-	cargo clippy --release --locked --package weir --all-targets --features compiler -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features weir/compiler -- -D warnings
 
 bench: build ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench

@@ -25,4 +25,4 @@ wasmtime::component::bindgen!({
 });
 
 pub use exports::weir::cni::plugin;
-pub use weir::cni;
+pub use self::weir::cni;
