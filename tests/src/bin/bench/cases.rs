@@ -18,7 +18,7 @@ const ADDRESSES: u32 = 10_000;
 /// Runs once and appends the time of each row.
 type Bench = Box<dyn FnMut(&mut Vec<Duration>) -> Result<()>>;
 
-/// What is to be said of a side, none where it is as the row's name says.
+/// What is to be said of a side that does not do all that the row's name says.
 type Note = fn(&Host) -> Result<Option<String>>;
 
 /// One preparation with what is measured in it.
@@ -108,6 +108,7 @@ fn nftables_used(host: &Host) -> Result<Option<String>> {
 fn add_and_del(host: &Host, programs: &Programs, plugin: &str, config: &Value, interface: &str) -> Result<Bench> {
     let container = host.container("measured")?;
     let config = alone("1.0.0", config);
+    let native = programs.directories != Programs::weir()?.directories;
     let call = |command| -> Result<Call> {
         Ok(Call::new(programs, plugin, command)?.container(&container).interface(interface))
     };
@@ -118,7 +119,12 @@ fn add_and_del(host: &Host, programs: &Programs, plugin: &str, config: &Value, i
         let result = time(&add, times)?.ok()?;
         std::thread::sleep(PAUSE);
         // As runtimes do.
-        time(&del.clone().config(&with(&config, json!({"prevResult": result}))), times).map(drop)
+        let del = del.clone().config(&with(&config, json!({"prevResult": result})));
+        match time(&del, times) {
+            // With nftables they look for rules of iptables too, and do not understand what iptables of Debian 12 says.
+            Err(_) if native && config.get("ipMasqBackend").is_some_and(|backend| backend == "nftables") => Ok(()),
+            other => other.map(drop),
+        }
     }))
 }
 
