@@ -112,7 +112,8 @@ impl Session {
     }
 }
 
-/// Run a plugin of the registry for the session's command, or for the one that a plugin asks of it.
+/// Run a plugin of the registry for the session's command, or for the one that a plugin asks of it. The instance keeps
+/// its memory until the process ends.
 ///
 /// # Errors
 /// The plugin's own error, or why it could not run or had to be stopped, as CNI errors.
@@ -144,6 +145,10 @@ pub fn run(
     if let Some(wasi) = &store.data().wasi {
         wasi.flush_output(&entry.name);
     }
+    // What the guest's handles hold, such as locks, ends now.
+    store.data_mut().table = ResourceTable::new();
+    // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
+    std::mem::forget((store, component, linker));
     let answer = outcome.map_err(fault)?.map_err(cni_error)?;
     decode(&entry.name, command, &answer, &limits)
 }
