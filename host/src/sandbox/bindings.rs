@@ -24,5 +24,5 @@ wasmtime::component::bindgen!({
     require_store_data_send: false,
 });
 
-pub use exports::weir::cni::plugin;
 pub use self::weir::cni;
+pub use exports::weir::cni::plugin;
