@@ -37,12 +37,16 @@ pub mod interfaces {
     pub const links: &str = "links";
     /// Lines for the operator.
     pub const log: &str = "log";
+    /// The neighbour table.
+    pub const neighbors: &str = "neighbors";
     /// nftables.
     pub const nftables: &str = "nftables";
     /// The host's DNS settings.
     pub const resolver: &str = "resolver";
     /// Routes.
     pub const routes: &str = "routes";
+    /// Policy routing rules.
+    pub const rules: &str = "rules";
     /// Kernel parameters.
     pub const sysctls: &str = "sysctls";
 }

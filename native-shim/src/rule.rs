@@ -66,7 +66,8 @@ pub fn remove(namespace: &Netns, rule: &Rule) -> Result<()> {
     }
 }
 
-/// List the rules of a family that send packets to a table; none: of both families.
+/// List the rules of a family that send packets to a table, in the order in which packets meet them; none: of both
+/// families. The one that sends packets to the table of their VRF names none, and is left out.
 pub fn list(namespace: &Netns, family: Option<IpFamily>) -> Result<Vec<Rule>> {
     let families = match family {
         Some(family) => vec![family],
@@ -151,6 +152,7 @@ fn describe(family: IpFamily, message: &RuleMessage) -> Option<Rule> {
             RuleAttribute::FwMask(value) => mask = Some(*value),
             RuleAttribute::Table(table) => rule.table = *table,
             RuleAttribute::Priority(priority) => rule.priority = Some(*priority),
+            RuleAttribute::L3MDev(true) => return None,
             _ => {}
         }
     }

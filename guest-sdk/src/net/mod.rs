@@ -6,18 +6,25 @@ mod bridge;
 pub mod conntrack;
 pub mod iptables;
 mod link;
+mod neighbor;
 mod netns;
 pub mod nftables;
 mod route;
+mod rule;
 mod sysctl;
 
 pub use crate::bindings::weir::cni::bridges::{BridgeOptions, PortOptions, PortVlan};
 pub use crate::bindings::weir::cni::links::{LinkChanges, OperationalState, VethEnd};
 pub use crate::bindings::weir::cni::routes::Conflict;
+pub use crate::bindings::weir::cni::rules::PacketMark;
 pub use crate::bindings::weir::cni::types::IpFamily;
 pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
+pub use neighbor::Neighbor;
 pub use netns::Netns;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use route::route_to_host;
 pub use route::{Route, RouteFilter};
+pub use rule::Rule;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use rule::to_host as rule_to_host;
 pub use sysctl::allow_list as sysctl_allow_list;

@@ -39,6 +39,7 @@ mod iptables;
 mod links;
 mod nftables;
 mod routes;
+mod rules;
 mod state;
 mod store;
 #[cfg(test)]

@@ -8,13 +8,16 @@ use std::rc::Rc;
 
 use crate::bindings::weir::cni::conntrack::FlowFilter;
 use crate::bindings::weir::cni::log::Level;
+use crate::bindings::weir::cni::neighbors::Neighbor;
 use crate::bindings::weir::cni::resolver::Settings;
+use crate::bindings::weir::cni::rules::Rule;
 use crate::failure::{Failure, FailureKind};
 use crate::plugin::Attachment;
 use crate::testing::iptables::Iptables;
 use crate::testing::links::Device;
 use crate::testing::nftables::Nftables;
 use crate::testing::routes::RouteEntry;
+use crate::testing::rules::first_rules;
 use crate::testing::store::StoreState;
 use crate::testing::{DelegateCall, DelegateScript};
 
@@ -37,6 +40,8 @@ pub(crate) fn with<R>(work: impl FnOnce(&mut State) -> R) -> R {
 pub(crate) struct Namespace {
     pub(crate) next_index: u32,
     pub(crate) routes: Vec<RouteEntry>,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) neighbors: Vec<Neighbor>,
     pub(crate) sysctls: BTreeMap<String, String>,
     pub(crate) nftables: Nftables,
     pub(crate) iptables: Iptables,
@@ -102,6 +107,7 @@ impl State {
             faults: Vec::new(),
         };
         for number in [HOST, CONTAINER] {
+            state.namespace(number).rules = first_rules();
             let id = state.insert_device(number, "lo", None, vec![0; 6]);
             if let Some(device) = state.devices.get_mut(&id) {
                 device.loopback = true;

@@ -5,7 +5,8 @@ use ipnet::IpNet;
 use crate::bindings::weir::cni::addresses::NewAddress;
 use crate::bindings::weir::cni::nftables::{BaseChain, Family, Table};
 use crate::bindings::weir::cni::types::IpFamily;
-use crate::net::{BridgeOptions, LinkAddress, LinkInfo, PortOptions, PortVlan, Route, RouteFilter};
+use crate::net::{BridgeOptions, LinkAddress, LinkInfo, Neighbor, PortOptions, PortVlan, Route, RouteFilter, Rule};
+use crate::testing::rules::first_rules;
 use crate::testing::state::with;
 use crate::testing::text;
 
@@ -148,6 +149,33 @@ impl NetnsView {
     pub fn remove_routes(&self, old: &Route) -> &Self {
         let old = crate::net::route_to_host(old);
         with(|state| state.remove_route(self.number, &old));
+        self
+    }
+
+    /// Policy routing rules of both families, without those that every namespace has.
+    pub fn rules(&self) -> Vec<Rule> {
+        let first = first_rules();
+        let all = with(|state| state.list_rules(self.number, None));
+        all.into_iter().filter(|rule| !first.contains(rule)).map(Rule::from).collect()
+    }
+
+    /// Add a policy routing rule.
+    pub fn add_rule(&self, rule: &Rule) -> &Self {
+        let rule = crate::net::rule_to_host(rule);
+        with(|state| must(state.add_rule(self.number, &rule)));
+        self
+    }
+
+    /// Add a neighbour to the table.
+    pub fn add_neighbor(&self, entry: &Neighbor) -> &Self {
+        let entry = crate::bindings::weir::cni::neighbors::Neighbor {
+            link: entry.link,
+            address: entry.address.into(),
+            mac: entry.mac.clone().into(),
+            permanent: entry.permanent,
+            proxy: entry.proxy,
+        };
+        with(|state| state.namespace(self.number).neighbors.push(entry));
         self
     }
 

@@ -48,6 +48,8 @@ functions! {
     routes = "routes" {
         RoutesAdd = "add", RoutesRemove = "remove", RoutesList = "list", RoutesLookup = "lookup",
     }
+    rules = "rules" { RulesAdd = "add", RulesRemove = "remove", RulesList = "list" }
+    neighbors = "neighbors" { NeighborsList = "list" }
     sysctls = "sysctls" { SysctlsGet = "get", SysctlsSet = "set", SysctlsAllowList = "allow-list" }
     nftables = "nftables" {
         NftablesApply = "apply", NftablesListRules = "list-rules", NftablesListChains = "list-chains",

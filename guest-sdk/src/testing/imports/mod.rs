@@ -275,7 +275,9 @@ pub(crate) mod sysctls {
 }
 
 mod firewall;
+mod policy_routing;
 mod services;
 
 pub(crate) use firewall::{conntrack, iptables, nftables};
+pub(crate) use policy_routing::{neighbors, rules};
 pub(crate) use services::{attachment_state, delegate, ipam_store, resolver};

@@ -43,6 +43,13 @@ pub(super) fn family(family: IpFamily) -> NativeFamily {
     }
 }
 
+pub(super) fn family_out(family: NativeFamily) -> IpFamily {
+    match family {
+        NativeFamily::Ipv4 => IpFamily::Ipv4,
+        NativeFamily::Ipv6 => IpFamily::Ipv6,
+    }
+}
+
 pub(super) fn attachment(attachment: Attachment) -> weir_native::attachment::Attachment {
     weir_native::attachment::Attachment::new(attachment.container_id, attachment.interface_name)
 }

@@ -9,8 +9,10 @@ mod delegate;
 mod firewall;
 mod ipam;
 mod links;
+mod neighbors;
 mod nftables_convert;
 mod routes;
+mod rules;
 mod sysctls;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -42,6 +44,8 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "bridges" => add!(bridges),
             "addresses" => add!(addresses),
             "routes" => add!(routes),
+            "rules" => add!(rules),
+            "neighbors" => add!(neighbors),
             "sysctls" => add!(sysctls),
             "nftables" => add!(nftables),
             "iptables" => add!(iptables),
