@@ -75,6 +75,15 @@ impl Chain {
         Ok(())
     }
 
+    /// CHECK, GC or STATUS of each plugin in a version that does not have the command: an error of code 1.
+    pub fn assert_refused(&self, command: &str, container: &Container) -> Result<()> {
+        for plugin in &self.plugins {
+            let error = self.call(command, plugin, &Value::Null)?.container(container).error()?;
+            anyhow::ensure!(error.code == 1, "{command} in version {}: {error:?}", self.version);
+        }
+        Ok(())
+    }
+
     /// DEL, in reverse order. `result` null: the runtime has lost it.
     pub fn del(&self, container: &Container, result: &Value) -> Result<()> {
         self.del_in(container, result, container.path.to_str().unwrap_or_default())
@@ -82,9 +91,17 @@ impl Chain {
 
     /// DEL with another CNI_NETNS.
     pub fn del_in(&self, container: &Container, result: &Value, namespace: &str) -> Result<()> {
+        self.del_with(result, |call| call.container(container).env("CNI_NETNS", namespace))
+    }
+
+    /// DEL without CNI_NETNS.
+    pub fn del_without_namespace(&self, container: &Container, result: &Value) -> Result<()> {
+        self.del_with(result, |call| call.container(container).unset("CNI_NETNS"))
+    }
+
+    fn del_with(&self, result: &Value, complete: impl Fn(Call) -> Call) -> Result<()> {
         for plugin in self.plugins.iter().rev() {
-            let call = self.call("DEL", plugin, result)?.container(container).env("CNI_NETNS", namespace);
-            let printed = call.ok()?;
+            let printed = complete(self.call("DEL", plugin, result)?).ok()?;
             anyhow::ensure!(printed.is_null(), "DEL printed {printed}");
         }
         Ok(())

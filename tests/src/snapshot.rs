@@ -1,10 +1,12 @@
-//! What there is: links, addresses, routes, rules, firewall, settings, files. Taken before and after, to compare.
+//! What there is: links, addresses, routes, rules, queueing disciplines with their filters, firewall, settings, files,
+//! processes. Taken before and after, to compare.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::container::Container;
 use crate::host::{parse_json, run};
@@ -15,18 +17,12 @@ pub struct Snapshot {
     parts: BTreeMap<String, String>,
 }
 
+/// How long the kernel may take to clean up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// Fields that change by themselves.
-const VOLATILE: [&str; 9] = [
-    "operstate",
-    "tentative",
-    "valid_life_time",
-    "preferred_life_time",
-    "gc_timer",
-    "hello_timer",
-    "tcn_timer",
-    "flags",
-    "topology_change_timer",
-];
+const VOLATILE: [&str; 6] =
+    ["operstate", "tentative", "valid_life_time", "preferred_life_time", "flags", "config_pending"];
 
 impl Snapshot {
     /// The state of the host, of some containers, and of everything below /run, /var/lib/cni and /etc/cni.
@@ -52,10 +48,40 @@ impl Snapshot {
         Ok(Self { parts })
     }
 
+    /// And the processes in the namespaces of this thread: programs that a plugin has started and left behind.
+    pub fn with_processes(mut self) -> Result<Self> {
+        let own = std::fs::read_link("/proc/thread-self/ns/mnt")?;
+        for entry in std::fs::read_dir("/proc")? {
+            let path = entry?.path();
+            // Those of others cannot be read, nor those that have just ended.
+            let Ok(namespace) = std::fs::read_link(path.join("ns/mnt")) else { continue };
+            let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if namespace == own && id.parse::<u32>().is_ok_and(|id| id != std::process::id()) {
+                let command = std::fs::read(path.join("cmdline")).unwrap_or_default();
+                let command = String::from_utf8_lossy(&command).replace('\0', " ");
+                self.parts.insert(format!("process {id}"), command);
+            }
+        }
+        Ok(self)
+    }
+
     /// Without what matches: for changes that are meant to stay, such as a bridge or a lock file.
     pub fn without(mut self, unwanted: impl Fn(&str) -> bool) -> Self {
         self.parts.retain(|name, _| !unwanted(name));
         self
+    }
+
+    /// Wait until what `take` sees is the same, as the kernel takes links of ended namespaces away in the background.
+    /// Fail with the differences.
+    pub fn await_same(&self, take: impl Fn() -> Result<Self>) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let outcome = self.assert_same(&take()?);
+            if outcome.is_ok() || Instant::now() > deadline {
+                return outcome;
+            }
+            std::thread::sleep(Duration::from_millis(30));
+        }
     }
 
     /// Fail with the differences.
@@ -63,9 +89,10 @@ impl Snapshot {
         let mut differences = Vec::new();
         for name in self.parts.keys().chain(later.parts.keys().filter(|name| !self.parts.contains_key(*name))) {
             let (before, after) = (self.parts.get(name), later.parts.get(name));
-            if before != after {
-                let show = |part: Option<&String>| part.map_or("nothing", String::as_str).to_owned();
-                differences.push(format!("{name}\n  before: {}\n  after:  {}", show(before), show(after)));
+            // A process may have been about to end.
+            if before != after && !(name.starts_with("process ") && after.is_none()) {
+                let (before, after) = brief(before, after);
+                differences.push(format!("{name}\n  before: {before}\n  after:  {after}"));
             }
         }
         if differences.is_empty() {
@@ -76,11 +103,12 @@ impl Snapshot {
 }
 
 fn network(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
-    let lists: [(&str, &[&str]); 4] = [
+    let lists: [(&str, &[&str]); 5] = [
         ("link", &["-json", "-details", "link"]),
         ("address", &["-json", "address"]),
         ("route 4", &["-json", "-4", "route", "show", "table", "all"]),
-        ("rule", &["-json", "rule"]),
+        ("rule 4", &["-json", "-4", "rule"]),
+        ("rule 6", &["-json", "-6", "rule"]),
     ];
     for (what, arguments) in lists {
         for mut entry in parse_json(&run("ip", arguments.iter().copied())?)?.as_array().cloned().unwrap_or_default() {
@@ -96,6 +124,7 @@ fn network(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
             parts.insert(format!("{title}: route 6 {}", line.trim()), String::new());
         }
     }
+    queues(title, parts)?;
     let mut table = String::new();
     for line in run("nft", ["list", "ruleset"])?.lines() {
         if let Some(name) = line.strip_prefix("table ") {
@@ -112,9 +141,42 @@ fn network(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// Routes of one destination can be several: their device tells them apart.
+/// What shapes and redirects packets: queueing disciplines, and the filters of those that take what comes in.
+fn queues(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
+    let disciplines = parse_json(&run("tc", ["-json", "qdisc", "show"])?)?;
+    for discipline in disciplines.as_array().into_iter().flatten() {
+        let text = |key: &str| discipline.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (link, kind) = (text("dev"), text("kind"));
+        parts.insert(format!("{title}: qdisc {link} {kind} {}", text("handle")), discipline.to_string());
+        if matches!(kind.as_str(), "ingress" | "clsact") {
+            let filters = run("tc", ["filter", "show", "dev", link.as_str(), "parent", "ffff:"])?;
+            parts.insert(format!("{title}: filters {link}"), filters);
+        }
+    }
+    Ok(())
+}
+
+/// What differs between two parts, to be read.
+fn brief(before: Option<&String>, after: Option<&String>) -> (String, String) {
+    let parse = |part: Option<&String>| part.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    if let (Some(Value::Object(mut before)), Some(Value::Object(mut after))) = (parse(before), parse(after)) {
+        let same = |key: &String, value: &mut Value, other: &Map<String, Value>| other.get(key) == Some(value);
+        let unspoilt = before.clone();
+        before.retain(|key, value| !same(key, value, &after));
+        after.retain(|key, value| !same(key, value, &unspoilt));
+        return (Value::Object(before).to_string(), Value::Object(after).to_string());
+    }
+    let show = |part: Option<&String>| part.map_or("nothing", String::as_str).to_owned();
+    (show(before), show(after))
+}
+
+/// Routes of one destination, or rules of one priority, can be several: these tell them apart.
 fn hash_free(entry: &Value) -> String {
-    ["dev", "table", "gateway", "metric"].iter().filter_map(|key| entry.get(key)).map(ToString::to_string).collect()
+    ["dev", "table", "gateway", "metric", "src", "srclen"]
+        .iter()
+        .filter_map(|key| entry.get(key))
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// A line of nft's without the packets counted.
@@ -133,7 +195,7 @@ fn without_counts(line: &str) -> String {
 fn strip(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+            map.retain(|key, _| !VOLATILE.contains(&key.as_str()) && !key.ends_with("_timer"));
             // A link-local address appears when a link comes up, some time later.
             if let Some(Value::Array(addresses)) = map.get_mut("addr_info") {
                 addresses.retain(|address| address.get("scope") != Some(&Value::from("link")));

@@ -1,0 +1,23 @@
+//! Each plugin alone, on the real kernel: its whole life in every version, its keys, its packets. One module for each,
+//! whose tests have the plugin's name in front.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+mod bridge;
+mod host_local;
+mod loopback;
+mod portmap;
+mod r#static;
+mod tuning;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut tests = Vec::new();
+    tests.extend(bridge::tests());
+    tests.extend(host_local::tests());
+    tests.extend(loopback::tests());
+    tests.extend(portmap::tests());
+    tests.extend(r#static::tests());
+    tests.extend(tuning::tests());
+    weir_tests::run(tests)
+}
