@@ -1,7 +1,10 @@
 #!/bin/sh
 # Runs test programs in a virtual machine whose kernel has what this machine's may lack (VLAN filtering, dummy, vrf).
 #
-# usage: run.sh [TEST-PROGRAM-FILE...]    without files: the test targets named in VM_TESTS are built and run
+# usage: run.sh [TEST-PROGRAM-FILE...] [-- ARGUMENT...]
+#
+# Without files the test targets named in VM_TESTS are built and run. The arguments go to each program: a part of the
+# names of the tests to run, say. One may name a target of the tests instead of a file: run.sh plugins -- vrf
 #
 # The kernel is Debian's, unpacked into a cache directory and not installed. The machine sees this one's root file
 # system read-only over 9p, with an overlay in its memory on top. A skipped test counts as failed here: the machine
@@ -58,7 +61,24 @@ release=$(ls "$cache/kernel/lib/modules")
 modules="$cache/kernel/lib/modules/$release"
 
 # 2. The programs to run.
+named=""
+while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    named="$named $1"
+    shift
+done
+[ $# -eq 0 ] || shift
+arguments="$*"
+files=""
+for name in $named; do
+    case $name in
+        */*) files="$files $name" ;;
+        *) targets_named="${targets_named:-} $name" ;;
+    esac
+done
+# shellcheck disable=SC2086
+set -- $files
 if [ $# -eq 0 ]; then
+    tests=${targets_named:-$tests}
     echo "test-vm: building $tests"
     targets=""
     for test in $tests; do targets="$targets --test $test"; done
@@ -76,6 +96,9 @@ done
 # 3. A file system to start from: busybox, and what is needed to reach the real one.
 work=$(mktemp -d "$cache/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+# Compiling takes its time without a real processor; code is compiled for the baseline of the architecture.
+"$WEIR_DIST/bin/weir" install --bin-dir "$work/bin" --grant-requested "$WEIR_DIST"/plugins/*.wasm >"$work/install" ||
+    fail "weir install: $(cat "$work/install")"
 root="$work/root"
 mkdir -p "$root/bin" "$root/sbin" "$root/proc" "$root/sys" "$root/dev" "$root/host" "$root/upper" "$root/new" "$root/lib/modules/$release"
 cp "$(command -v busybox)" "$root/bin/busybox"
@@ -93,9 +116,10 @@ for file in $wanted; do
     cp "$modules/$file" "$root/lib/modules/$release/$file"
 done
 cp "$modules"/modules.* "$root/lib/modules/$release/"
-sed -e "s|@MODULES@|$modules|g" -e "s|@WEIR_DIST@|$WEIR_DIST|g" -e "s|@DIRECTORY@|$workspace|g" "$here/init" >"$root/init"
+sed -e "s|@MODULES@|$modules|g" -e "s|@WEIR_DIST@|$WEIR_DIST|g" -e "s|@BIN@|$work/bin|g" -e "s|@DIRECTORY@|$workspace|g" "$here/init" >"$root/init"
 chmod 755 "$root/init"
 printf '%s\n' "$@" >"$root/programs"
+printf '%s\n' "$arguments" >"$root/arguments"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"
 
 # 4. Run.
@@ -110,6 +134,7 @@ else
 fi
 set +e
 timeout --foreground "$limit" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -smp 2 -m "${VM_MEMORY:-2048}" -nodefaults \
+    -netdev hubport,id=lan,hubid=0 -device virtio-net-pci,netdev=lan \
     -no-reboot -display none -serial stdio -monitor none \
     -kernel "$cache/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off" \
