@@ -29,6 +29,11 @@ impl<'a> Delegate<'a> {
         Self { plugin_type }
     }
 
+    /// Its type.
+    pub fn plugin_type(&self) -> &'a str {
+        self.plugin_type
+    }
+
     /// ADD. After a failure [`del`](Self::del) must follow (specification, section 4).
     pub fn add(&self, config: &str) -> Result<AddResult> {
         let text = self.call(Command::Add, config)?;

@@ -38,29 +38,53 @@ pub enum DuplicateDetection {
     Skip,
 }
 
+/// Whether addresses bring routes to their prefixes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefixRoutes {
+    /// As the kernel does.
+    Make,
+    /// The plugin has routes of its own to the prefixes.
+    Omit,
+}
+
 /// Put a result on an interface: addresses, link up, routes. Interface index and name of each address must be those of
 /// the target; addresses without index are passed over. After [`DuplicateDetection::Wait`] call [`settle`], as late as
 /// possible: other work can be done while the kernel probes.
 pub fn configure(target: &Target<'_>, result: &AddResult, detection: DuplicateDetection) -> Result<()> {
+    assign(target, result, detection, PrefixRoutes::Make)?;
+    add_routes(target, result)
+}
+
+/// The first part of [`configure`]: addresses, link up.
+pub fn assign(
+    target: &Target<'_>,
+    result: &AddResult,
+    detection: DuplicateDetection,
+    prefix_routes: PrefixRoutes,
+) -> Result<()> {
     let ips = addresses_of(result, target.name)?;
     if ips.iter().any(|ip| ip.address.addr().is_ipv6()) {
         enable_ipv6(target)?;
     }
     if !ips.is_empty() {
         let no_dad = detection == DuplicateDetection::Skip;
-        let new: Vec<_> = ips.iter().map(|ip| NewAddress { no_dad, ..ip.address.into() }).collect();
+        let no_prefix_route = prefix_routes == PrefixRoutes::Omit;
+        let new: Vec<_> = ips.iter().map(|ip| NewAddress { no_dad, no_prefix_route, ..ip.address.into() }).collect();
         target.link.add_addresses(&new).with_context(|| format!("add addresses to {}", target.name))?;
     }
-    target.link.set_up().with_context(|| format!("set {} up", target.name))?;
+    Ok(target.link.set_up().with_context(|| format!("set {} up", target.name))?)
+}
+
+/// The second part of [`configure`]: routes.
+pub fn add_routes(target: &Target<'_>, result: &AddResult) -> Result<()> {
+    let ips = addresses_of(result, target.name)?;
     let routes: Vec<_> = result.routes.iter().map(|route| to_route(route, &ips, target.index)).collect();
-    if !routes.is_empty() {
-        // As the reference plugins: routes to one destination become one multipath route.
-        target
-            .netns
-            .add_routes(&routes, Conflict::Append)
-            .with_context(|| format!("add routes through {}", target.name))?;
+    if routes.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    // As the reference plugins: routes to one destination become one multipath route.
+    let doing = || format!("add routes through {}", target.name);
+    Ok(target.netns.add_routes(&routes, Conflict::Append).with_context(doing)?)
 }
 
 /// Wait until duplicate address detection is done. Not an error: it cannot end because no packet can pass.

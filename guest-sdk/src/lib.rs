@@ -67,6 +67,7 @@
 //! | --- | --- |
 //! | find, make and change links, addresses, routes, sysctls | [`Netns`], [`Link`], [`net`] |
 //! | filter and translate packets | [`net::nftables`], [`net::iptables`], [`masquerade`] |
+//! | make the container's link: what comes around it, from ADD to DEL | [`attach`] |
 //! | put an IPAM result on an interface and check it | [`mod@interface`] |
 //! | call another plugin | [`delegate`] |
 //! | give out addresses | [`ipam_store`] |
@@ -105,6 +106,7 @@ pub mod bindings {
 #[global_allocator]
 static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 
+pub mod attach;
 pub mod clock;
 pub mod convert;
 pub mod delegate;

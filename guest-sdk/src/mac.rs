@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use cni_spec::error::Error;
 use cni_spec::quoted::Quoted;
 
 /// A hardware address: six bytes for Ethernet, other lengths for other link types, empty where a link has none.
@@ -23,6 +24,17 @@ impl MacAddress {
     /// Whether the link has no hardware address.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// The first of these texts that is not empty, as the Ethernet address of one interface: not of a group. None: all are empty.
+/// Error 7 where it is something else.
+pub fn first_given(texts: &[&str]) -> Result<Option<MacAddress>, Error> {
+    let Some(text) = texts.iter().find(|text| !text.is_empty()) else { return Ok(None) };
+    let mac: MacAddress = text.parse().map_err(|error| Error::invalid_config(format!("mac: {error}")))?;
+    match mac.as_bytes() {
+        [first, _, _, _, _, _] if first & 1 == 0 => Ok(Some(mac)),
+        _ => Err(Error::invalid_config(format!("mac {} is no Ethernet address of one interface", Quoted(text)))),
     }
 }
 
@@ -101,6 +113,16 @@ mod tests {
     fn a_mac_is_read_in_all_three_notations_and_shown_in_one() {
         for text in ["0A:58:0a:01:00:02", "0a-58-0a-01-00-02", "0a58.0a01.0002"] {
             assert_eq!(text.parse::<MacAddress>().map(|mac| mac.to_string()), Ok("0a:58:0a:01:00:02".to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_first_text_that_is_given_counts_and_must_be_of_one_interface() {
+        assert_eq!(first_given(&["", ""]), Ok(None));
+        let given = first_given(&["", "0a-00-00-00-00-01", "x"]);
+        assert_eq!(given.map(|mac| mac.map(|mac| mac.to_string())), Ok(Some("0a:00:00:00:00:01".to_owned())));
+        for bad in ["x", "01:00:00:00:00:01", "0a:00:00:00:00:00:00:01"] {
+            assert_eq!(first_given(&[bad, "0a:00:00:00:00:01"]).map_err(|error| error.code), Err(7), "{bad}");
         }
     }
 

@@ -5,11 +5,11 @@
 //! addresses and routes along, prefixes bring routes, gateways must be reachable, nftables batches happen as a whole.
 //! There is one model for each thread; [`World::new`] makes it anew.
 //!
-//! [`World::fail_nth`] makes any host call fail, so that a loop over all of them shows that a plugin cleans up after
-//! every failure:
+//! [`World::fail_nth`] makes any host call fail, and [`fail_each`] all of them in turn, which shows that a plugin cleans up
+//! after every failure:
 //!
 //! ```
-//! # use weir_sdk::{AddResult, FailureKind, Netns, Plugin, Request, Result, net::BridgeOptions, testing::World};
+//! # use weir_sdk::{AddResult, Netns, Plugin, Request, Result, net::BridgeOptions, testing::fail_each};
 //! # struct Example;
 //! # impl Plugin for Example {
 //! #     fn add(_: &Request) -> Result<AddResult> {
@@ -24,16 +24,13 @@
 //! #     fn check(_: &Request) -> Result<()> { Ok(()) }
 //! # }
 //! # const CONFIG: &str = r#"{"name": "net"}"#;
-//! for nth in 1.. {
-//!     let world = World::new();
-//!     world.fail_nth(nth, FailureKind::Io);
-//!     if world.add::<Example>(CONFIG).is_ok() {
-//!         break;
-//!     }
-//!     assert_eq!(world.host().link("br0"), None, "call {nth}");
-//! }
+//! let calls = fail_each::<Example>(CONFIG, |_| {}, |world, call| {
+//!     assert_eq!(world.host().link("br0"), None, "{call}");
+//! });
+//! assert_eq!(calls, 3);
 //! ```
 
+mod faults;
 pub(crate) mod imports;
 mod iptables;
 mod links;
@@ -48,6 +45,7 @@ mod text;
 mod view;
 mod world;
 
+pub use faults::fail_each;
 pub use view::NetnsView;
 pub use world::{World, with_prev_result};
 

@@ -19,7 +19,7 @@ use crate::testing::nftables::Nftables;
 use crate::testing::routes::RouteEntry;
 use crate::testing::rules::first_rules;
 use crate::testing::store::StoreState;
-use crate::testing::{DelegateCall, DelegateScript};
+use crate::testing::{Command, DelegateCall, DelegateScript};
 
 /// Number of the host's namespace.
 pub(crate) const HOST: usize = 0;
@@ -75,6 +75,7 @@ pub(crate) struct State {
     pub(crate) allow_list: Option<Vec<String>>,
     pub(crate) iptables_installed: bool,
     pub(crate) delegates: BTreeMap<String, DelegateScript>,
+    pub(crate) delegate_calls: Vec<(String, Command)>,
     pub(crate) log: Vec<(Level, String)>,
     pub(crate) clock: u64,
     pub(crate) calls: Vec<String>,
@@ -101,6 +102,7 @@ impl State {
             allow_list: None,
             iptables_installed: true,
             delegates: BTreeMap::new(),
+            delegate_calls: Vec::new(),
             log: Vec::new(),
             clock: 0,
             calls: Vec::new(),

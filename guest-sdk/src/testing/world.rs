@@ -208,6 +208,12 @@ impl World {
         self
     }
 
+    /// What another plugin was asked, in order, since the world was made.
+    pub fn asked_of(&self, plugin_type: &str) -> Vec<Command> {
+        let of_it = |(kind, command): &(String, Command)| (kind == plugin_type).then_some(*command);
+        with(|state| state.delegate_calls.iter().filter_map(of_it).collect())
+    }
+
     /// The lines logged so far.
     pub fn log(&self) -> Vec<(Level, String)> {
         with(|state| state.log.clone())

@@ -5,7 +5,7 @@ use weir_sdk::cni_spec::names;
 use weir_sdk::cni_spec::result::Dns;
 use weir_sdk::masquerade::Backend;
 use weir_sdk::net::PortOptions;
-use weir_sdk::{Error, MacAddress, Request, Result, StatusRequest};
+use weir_sdk::{Error, MacAddress, Request, Result, StatusRequest, mac};
 
 use crate::vlan::{PortVlans, Trunk};
 
@@ -123,16 +123,8 @@ impl Config {
             container_up: !document.disable_container_interface,
             ipam,
             dns: document.dns,
-            mac: macs.into_iter().find(|mac| !mac.is_empty()).map(parse_mac).transpose()?,
+            mac: mac::first_given(&macs)?,
         })
-    }
-}
-
-fn parse_mac(text: &str) -> Result<MacAddress> {
-    let mac: MacAddress = text.parse().map_err(|error| Error::invalid_config(format!("mac: {error}")))?;
-    match mac.as_bytes() {
-        [first, _, _, _, _, _] if first & 1 == 0 => Ok(mac),
-        _ => Err(Error::invalid_config(format!("mac {text:?} is no Ethernet address of one interface"))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! DEL: everything is tried, whatever is missing, and the first error is returned.
 
+use weir_sdk::attach::{self, veth};
 use weir_sdk::delegate::Delegate;
 use weir_sdk::masquerade::Masquerade;
-use weir_sdk::{Context, Error, IpNet, Netns, Request, Result};
+use weir_sdk::{Context, IpNet, Netns, Request, Result};
 
 use crate::config::Teardown;
 use crate::spoof_check::SpoofCheck;
@@ -33,39 +34,14 @@ pub(crate) fn del(request: &Request) -> Result<()> {
 
 /// Delete the pair by its end in the container, or else by its end on the host.
 fn delete_link(request: &Request, config: &Teardown, host: Option<&Netns>) -> Result<()> {
-    let name = &request.interface_name;
-    let doing = || format!("delete {name}");
-    if let Some(container) = Netns::container()
-        && let Some(link) = container.link(name).with_context(doing)?
-    {
-        link.delete_if_exists().with_context(doing)?;
-        return Ok(());
-    }
     match host {
-        Some(host) => delete_port(request, config, host),
+        _ if attach::delete_link(request)? => Ok(()),
+        Some(host) => {
+            let own = |name: &str| name == config.bridge || name.starts_with(&format!("{}.", config.bridge));
+            veth::delete_host_end(request, host, own)
+        }
         None => Ok(()),
     }
-}
-
-/// The runtime gave no namespace, but the pair may live: the previous result knows the port. A name alone proves nothing,
-/// as names are given again, so kind and hardware address must fit too.
-fn delete_port(request: &Request, config: &Teardown, host: &Netns) -> Result<()> {
-    let Some(result) = request.prev_result() else { return Ok(()) };
-    let own_bridge = |name: &str| name == config.bridge || name.starts_with(&format!("{}.", config.bridge));
-    let ports = result.interfaces.iter().filter(|port| port.sandbox.is_empty() && !own_bridge(&port.name));
-    for port in ports.filter(|port| !port.mac.is_empty()) {
-        let doing = || format!("delete {}", port.name);
-        let Some(link) = host.link(&port.name).with_context(doing)? else { continue };
-        let info = match link.info() {
-            Ok(info) => info,
-            Err(failure) if failure.is_not_found() => continue,
-            Err(failure) => return Err(Error::from(failure)).with_context(doing),
-        };
-        if info.is("veth") && info.mac.to_string() == port.mac.to_ascii_lowercase() {
-            link.delete_if_exists().with_context(doing)?;
-        }
-    }
-    Ok(())
 }
 
 fn addresses(request: &Request) -> Vec<IpNet> {

@@ -131,6 +131,7 @@ pub(crate) mod delegate {
     pub(crate) fn call(command: Command, plugin_type: &str, config: &str) -> Result<String, DelegateError> {
         let error = |code, msg| DelegateError { code, msg, details: String::new() };
         let script = with(|state| {
+            state.delegate_calls.push((plugin_type.to_owned(), command));
             state
                 .call("delegate.call", format_args!("{command:?} {plugin_type}"))
                 .map_err(|failure| error(failure.code(), failure.message))?;
