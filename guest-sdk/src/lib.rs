@@ -72,6 +72,8 @@
 //! | call another plugin | [`delegate`] |
 //! | give out addresses | [`ipam_store`] |
 //! | keep something from ADD to DEL | [`state`] |
+//! | read what another service wrote for plugins | [`environment_file`] |
+//! | find a device by its place in the machine | [`host_device`] |
 //! | turn a failed call into a CNI error | [`failure`] |
 //! | test | [`testing`] |
 
@@ -110,8 +112,10 @@ pub mod attach;
 pub mod clock;
 pub mod convert;
 pub mod delegate;
+pub mod environment_file;
 pub mod export;
 pub mod failure;
+pub mod host_device;
 pub(crate) mod imports;
 pub mod interface;
 pub mod ipam_store;

@@ -25,8 +25,14 @@ pub mod interfaces {
     pub const conntrack: &str = "conntrack";
     /// The container's network namespace.
     pub const container_namespace: &str = "container-namespace";
+    /// A document kept from ADD to DEL in a file of the container's.
+    pub const container_state: &str = "container-state";
     /// Other plugins.
     pub const delegate: &str = "delegate";
+    /// Files of `KEY=value` lines.
+    pub const environment_files: &str = "environment-files";
+    /// Devices by their place in the device tree.
+    pub const host_devices: &str = "host-devices";
     /// The host's network namespace.
     pub const host_namespace: &str = "host-namespace";
     /// Addresses given out on this node.

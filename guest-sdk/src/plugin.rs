@@ -126,6 +126,11 @@ impl GcRequest {
             .iter()
             .any(|valid| valid.container_id == container_id && valid.interface_name == interface_name)
     }
+
+    /// The valid attachments in the contract's words.
+    pub(crate) fn valid_records(&self) -> Vec<crate::bindings::weir::cni::types::Attachment> {
+        self.valid_attachments.iter().map(crate::export::AttachmentExt::to_record).collect()
+    }
 }
 
 /// STATUS of a network.

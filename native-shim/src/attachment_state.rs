@@ -1,5 +1,6 @@
-//! One small document per attachment, kept from ADD to DEL as `<directory>/<container ID>_<interface name>.json`.
+//! One small document per attachment, kept from ADD to DEL in a directory, under the names that the reference plugins use.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
@@ -15,13 +16,86 @@ use crate::{Error, ErrorKind, Result};
 /// Larger documents are refused on both ways; a real one holds a few hundred bytes.
 const LIMIT: usize = 1 << 20;
 
+/// How the file of an attachment is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// `<container ID>_<interface name>.json`, as tuning has it.
+    Attachment,
+    /// `<container ID>`, as flannel has it: one for all interfaces of a container.
+    Container,
+    /// `<container ID>:<interface name>`. No container ID holds a colon.
+    ContainerInterface,
+}
+
+impl Naming {
+    fn file_name(self, owner: &Attachment) -> Result<String> {
+        owner.check()?;
+        let Attachment { container_id, interface_name } = owner;
+        Ok(match self {
+            Self::Attachment => format!("{container_id}_{interface_name}.json"),
+            Self::Container => container_id.clone(),
+            Self::ContainerInterface => format!("{container_id}:{interface_name}"),
+        })
+    }
+
+    /// Whether some attachment has a file of this name.
+    fn fits(self, name: &str) -> bool {
+        let owner = match self {
+            Self::Attachment => name.strip_suffix(".json").and_then(|stem| stem.rsplit_once('_')),
+            // Configurations of networks look the same; nobody wants them removed where directories are mixed up.
+            Self::Container => {
+                let is_config = [".conf", ".conflist", ".json"].iter().any(|end| name.ends_with(end));
+                (!is_config).then_some((name, "eth0"))
+            }
+            Self::ContainerInterface => name.split_once(':'),
+        };
+        owner.is_some_and(|(id, interface)| Attachment::new(id, interface).check().is_ok())
+    }
+}
+
 /// Read the document; `None` where there is none.
-pub fn load(directory: &Path, owner: &Attachment) -> Result<Option<Vec<u8>>> {
-    let name = file_name(owner)?;
-    let doing = || format!("read {}/{name}", directory.display());
+pub fn load(directory: &Path, naming: Naming, owner: &Attachment) -> Result<Option<Vec<u8>>> {
+    let name = naming.file_name(owner)?;
     let Some(dir) = open_directory(directory)? else { return Ok(None) };
+    read(directory, &dir, &name)
+}
+
+/// Remove the documents that `belongs` to, but whose attachment is not in the list, and return them. A file of
+/// [`Naming::Container`] stays while any interface of the container is in the list.
+pub fn retain(
+    directory: &Path,
+    namings: &[Naming],
+    valid: &[Attachment],
+    belongs: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>> {
+    let Some(dir) = open_directory(directory)? else { return Ok(Vec::new()) };
+    let mut spared = HashSet::with_capacity(valid.len().saturating_mul(namings.len()));
+    for naming in namings {
+        for owner in valid {
+            spared.insert(naming.file_name(owner)?);
+        }
+    }
+    let failed = |e: std::io::Error| Error::io(format!("list the directory {}", directory.display()), &e);
+    let mut removed = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(failed)? {
+        let Ok(name) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        if spared.contains(&name) || !namings.iter().any(|naming| naming.fits(&name)) {
+            continue;
+        }
+        // What cannot be read is nobody's document.
+        let Ok(Some(document)) = read(directory, &dir, &name) else { continue };
+        if belongs(&document) {
+            unlink(directory, &dir, &name)?;
+            removed.push(document);
+        }
+    }
+    Ok(removed)
+}
+
+fn read(directory: &Path, dir: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
+    let doing = || format!("read {}/{name}", directory.display());
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match openat(&dir, &name, flags, Mode::empty()) {
+    let file = match openat(dir, name, flags, Mode::empty()) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok(None),
         Err(errno) => return Err(Error::io(doing(), &errno.into())),
@@ -37,8 +111,8 @@ pub fn load(directory: &Path, owner: &Attachment) -> Result<Option<Vec<u8>>> {
 }
 
 /// Write the document in one step, readable by its owner only. Creates the directory where it is missing.
-pub fn save(directory: &Path, owner: &Attachment, document: &[u8]) -> Result<()> {
-    let name = file_name(owner)?;
+pub fn save(directory: &Path, naming: Naming, owner: &Attachment, document: &[u8]) -> Result<()> {
+    let name = naming.file_name(owner)?;
     let doing = || format!("write {}/{name}", directory.display());
     check_size(document, &doing)?;
     let dir = match open_directory(directory)? {
@@ -67,21 +141,18 @@ pub fn save(directory: &Path, owner: &Attachment, document: &[u8]) -> Result<()>
 }
 
 /// Remove the document. None there is no failure.
-pub fn remove(directory: &Path, owner: &Attachment) -> Result<()> {
-    let name = file_name(owner)?;
+pub fn remove(directory: &Path, naming: Naming, owner: &Attachment) -> Result<()> {
+    let name = naming.file_name(owner)?;
     let Some(dir) = open_directory(directory)? else { return Ok(()) };
-    for name in [temporary_name(&name), name] {
-        match unlinkat(&dir, &name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(Error::io(format!("remove {}/{name}", directory.display()), &errno.into())),
-        }
-    }
-    Ok(())
+    unlink(directory, &dir, &temporary_name(&name))?;
+    unlink(directory, &dir, &name)
 }
 
-fn file_name(owner: &Attachment) -> Result<String> {
-    owner.check()?;
-    Ok(format!("{}_{}.json", owner.container_id, owner.interface_name))
+fn unlink(directory: &Path, dir: &OwnedFd, name: &str) -> Result<()> {
+    match unlinkat(dir, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(Error::io(format!("remove {}/{name}", directory.display()), &errno.into())),
+    }
 }
 
 fn temporary_name(name: &str) -> String {
@@ -105,65 +176,5 @@ fn open_directory(path: &Path) -> Result<Option<OwnedFd>> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may panic")]
-mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
-
-    use super::*;
-
-    fn owner() -> Attachment {
-        Attachment::new("c1", "eth0")
-    }
-
-    #[test]
-    fn a_document_comes_back_and_goes_away() {
-        let temp = tempfile::tempdir().unwrap();
-        let dir = temp.path().join("a/b");
-        assert_eq!(load(&dir, &owner()).unwrap(), None);
-        remove(&dir, &owner()).unwrap();
-        save(&dir, &owner(), b"one").unwrap();
-        save(&dir, &owner(), b"two").unwrap();
-        assert_eq!(load(&dir, &owner()).unwrap().as_deref(), Some(&b"two"[..]));
-        assert_eq!(load(&dir, &Attachment::new("c1", "eth1")).unwrap(), None);
-        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        assert_eq!(mode(&dir), 0o700);
-        assert_eq!(mode(&dir.join("c1_eth0.json")), 0o600);
-        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "no temporary file stays");
-        remove(&dir, &owner()).unwrap();
-        remove(&dir, &owner()).unwrap();
-        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_replaced() {
-        let temp = tempfile::tempdir().unwrap();
-        std::fs::write(temp.path().join(".c1_eth0.json.new"), "half").unwrap();
-        save(temp.path(), &owner(), b"whole").unwrap();
-        assert_eq!(load(temp.path(), &owner()).unwrap().as_deref(), Some(&b"whole"[..]));
-        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn names_cannot_leave_the_directory_and_links_are_not_followed() {
-        let temp = tempfile::tempdir().unwrap();
-        for (id, ifname) in [("../x", "eth0"), ("c1", "../x"), ("", "eth0"), ("c1", ""), ("a/b", "eth0"), (".", "e")] {
-            let owner = Attachment::new(id, ifname);
-            assert_eq!(save(temp.path(), &owner, b"x").unwrap_err().kind, ErrorKind::Invalid, "{owner:?}");
-            assert_eq!(load(temp.path(), &owner).unwrap_err().kind, ErrorKind::Invalid, "{owner:?}");
-        }
-        let target = temp.path().join("target");
-        std::fs::write(&target, "secret").unwrap();
-        symlink(&target, temp.path().join("c1_eth0.json")).unwrap();
-        load(temp.path(), &owner()).unwrap_err();
-        save(temp.path(), &owner(), b"new").unwrap();
-        assert_eq!(std::fs::read(&target).unwrap(), b"secret");
-        assert_eq!(load(temp.path(), &owner()).unwrap().as_deref(), Some(&b"new"[..]));
-    }
-
-    #[test]
-    fn too_large_documents_are_refused() {
-        let temp = tempfile::tempdir().unwrap();
-        let error = save(temp.path(), &owner(), &vec![0; LIMIT + 1]).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Invalid);
-        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
-    }
-}
+#[path = "attachment_state_tests.rs"]
+mod tests;

@@ -30,10 +30,13 @@ pub mod nftables;
 // Files and processes.
 pub mod attachment;
 pub mod attachment_state;
+pub mod environment_file;
 pub mod exec;
+pub mod host_device;
 pub mod ipam_store;
 pub mod process;
 pub mod resolver;
+mod small_file;
 
 // The host keeps these in tables that must be able to cross threads: caches inside them use Mutex or OnceLock.
 const _: () = {

@@ -1,10 +1,8 @@
 //! Reads resolv.conf(5) files, for plugins that hand DNS settings on.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Result, small_file};
 
 /// Larger files are refused; a real one holds a few lines.
 const LIMIT: u64 = 1 << 20;
@@ -25,17 +23,7 @@ pub struct Settings {
 /// Read a resolv.conf(5) file.
 pub fn load(path: &Path) -> Result<Settings> {
     let doing = || format!("read DNS settings from {}", path.display());
-    let file = File::open(path).map_err(|e| Error::io(doing(), &e))?;
-    let kind = file.metadata().map_err(|e| Error::io(doing(), &e))?;
-    if !kind.is_file() {
-        return Err(Error::new(ErrorKind::Invalid, format!("{}: not a regular file", doing())));
-    }
-    let mut bytes = Vec::new();
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(|e| Error::io(doing(), &e))?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(Error::new(ErrorKind::Invalid, format!("{}: larger than {LIMIT} bytes", doing())));
-    }
-    Ok(parse(&String::from_utf8_lossy(&bytes)))
+    Ok(parse(&small_file::read(path, LIMIT, &doing)?))
 }
 
 fn parse(text: &str) -> Settings {
@@ -64,6 +52,7 @@ fn parse(text: &str) -> Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ErrorKind;
 
     #[test]
     fn every_keyword_is_read_and_the_rest_is_passed_over() {

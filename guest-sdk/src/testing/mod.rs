@@ -30,6 +30,7 @@
 //! assert_eq!(calls, 3);
 //! ```
 
+mod documents;
 mod faults;
 pub(crate) mod imports;
 mod iptables;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::bindings::weir::cni::conntrack::FlowFilter;
+use crate::bindings::weir::cni::host_devices::Device as HostDevice;
 use crate::bindings::weir::cni::log::Level;
 use crate::bindings::weir::cni::neighbors::Neighbor;
 use crate::bindings::weir::cni::resolver::Settings;
@@ -71,6 +72,8 @@ pub(crate) struct State {
     pub(crate) attachment: Attachment,
     pub(crate) stores: BTreeMap<(String, String), StoreState>,
     pub(crate) documents: BTreeMap<String, Vec<u8>>,
+    pub(crate) environment_files: BTreeMap<String, Vec<(String, String)>>,
+    pub(crate) host_devices: BTreeMap<String, HostDevice>,
     pub(crate) resolv_conf: BTreeMap<String, Settings>,
     pub(crate) allow_list: Option<Vec<String>>,
     pub(crate) iptables_installed: bool,
@@ -98,6 +101,8 @@ impl State {
             attachment: Attachment { container_id: String::new(), interface_name: String::new() },
             stores: BTreeMap::new(),
             documents: BTreeMap::new(),
+            environment_files: BTreeMap::new(),
+            host_devices: BTreeMap::new(),
             resolv_conf: BTreeMap::new(),
             allow_list: None,
             iptables_installed: true,
@@ -173,11 +178,6 @@ impl State {
     pub(crate) fn store(&mut self, directory: &str) -> Result<(&mut StoreState, Attachment), Failure> {
         let key = (directory.to_owned(), self.network.clone());
         Ok((self.stores.entry(key).or_default(), self.attachment.clone()))
-    }
-
-    pub(crate) fn document_key(&self, directory: Option<&str>) -> String {
-        let Attachment { container_id, interface_name } = &self.attachment;
-        format!("{}/{container_id}_{interface_name}.json", directory.unwrap_or("/run/cni"))
     }
 }
 

@@ -253,6 +253,21 @@ impl World {
         self
     }
 
+    /// A file of assignments.
+    pub fn environment_file(&self, path: &str, pairs: &[(&str, &str)]) -> &Self {
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        with(|state| state.environment_files.insert(path.to_owned(), pairs));
+        self
+    }
+
+    /// A device of the host: `pci/<address>`, `auxiliary/<name>`, or its path below `/sys/devices`.
+    pub fn host_device(&self, place: &str, driver: Option<&str>, interfaces: &[&str]) -> &Self {
+        let interfaces = interfaces.iter().map(|name| (*name).to_owned()).collect();
+        let device = crate::host_device::Device { driver: driver.map(str::to_owned), interfaces };
+        with(|state| state.host_devices.insert(place.to_owned(), device));
+        self
+    }
+
     /// The operator's list of sysctls that configurations may set.
     pub fn sysctl_allow_list(&self, patterns: &[&str]) -> &Self {
         with(|state| state.allow_list = Some(patterns.iter().map(|pattern| (*pattern).to_owned()).collect()));
@@ -262,6 +277,12 @@ impl World {
     /// Documents kept from ADD to DEL: path and content.
     pub fn documents(&self) -> Vec<(String, Vec<u8>)> {
         with(|state| state.documents.iter().map(|(path, content)| (path.clone(), content.clone())).collect())
+    }
+
+    /// A document that another plugin kept.
+    pub fn document(&self, path: &str, content: &[u8]) -> &Self {
+        with(|state| state.documents.insert(path.to_owned(), content.to_vec()));
+        self
     }
 
     /// Filters of the connection tracking entries that were flushed.

@@ -65,6 +65,17 @@ functions! {
         StoreList = "store.list", StoreRetain = "store.retain", StoreCountFree = "store.count-free",
     }
     resolver = "resolver" { ResolverLoad = "load" }
-    attachment_state = "attachment-state" { StateLoad = "load", StateSave = "save", StateRemove = "remove" }
+    attachment_state = "attachment-state" {
+        StateLoad = "load", StateSave = "save", StateRemove = "remove", StateRetain = "retain",
+    }
+    container_state = "container-state" {
+        ContainerStateLoad = "load", ContainerStateSave = "save", ContainerStateRemove = "remove",
+        ContainerStateRetain = "retain",
+    }
+    environment_files = "environment-files" { EnvironmentFilesLoad = "load" }
+    host_devices = "host-devices" {
+        HostDevicesFindPci = "find-pci", HostDevicesFindAuxiliary = "find-auxiliary",
+        HostDevicesFindByPath = "find-by-path",
+    }
     delegate = "delegate" { DelegateCall = "call" }
 }

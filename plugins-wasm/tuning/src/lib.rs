@@ -8,7 +8,9 @@ mod saved;
 mod sysctl;
 
 use weir_sdk::net::LinkChanges;
-use weir_sdk::{AddResult, Context, Error, Link, Netns, Plugin, Request, Result, StatusRequest, error, net, warn};
+use weir_sdk::{
+    AddResult, Context, Error, GcRequest, Link, Netns, Plugin, Request, Result, StatusRequest, error, net, warn,
+};
 
 use config::{Config, Directory, Wanted};
 use saved::Saved;
@@ -87,6 +89,10 @@ impl Plugin for Tuning {
         }
         let link = netns.link(&request.interface_name)?.ok_or_else(|| no_link(request))?;
         config.wanted.compare(&link.info()?)
+    }
+
+    fn gc(request: &GcRequest) -> Result<()> {
+        Saved::collect_garbage(request, request.config::<Directory>()?.path())
     }
 
     fn status(request: &StatusRequest) -> Result<()> {

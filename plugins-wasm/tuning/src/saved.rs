@@ -1,7 +1,7 @@
 //! What was before ADD, kept in a file for DEL.
 //!
-//! The document is that of the native plugin, so each can restore what the other saved. `sysctl` is Weir's own key;
-//! the native plugin does not look at it.
+//! The document is that of the native plugin, so each can restore what the other saved. `sysctl` and `name`, the
+//! network's, are Weir's own keys; the native plugin does not look at them.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{PrettyFormatter, Serializer};
 use weir_sdk::cni_spec::json;
 use weir_sdk::net::LinkChanges;
-use weir_sdk::{Context, Error, Failure, Link, Netns, Request, Result, debug, error, state};
+use weir_sdk::{Context, Error, Failure, GcRequest, Link, Netns, Request, Result, debug, error, state};
 
 use crate::config::Config;
 use crate::no_link;
@@ -30,12 +30,15 @@ pub(crate) struct Saved {
     /// By path, with the name of the interface.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sysctl: BTreeMap<String, String>,
+    /// So that GC of this network, and of no other, finds the file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    name: String,
 }
 
 impl Saved {
     /// Look up everything that the configuration is about to change.
     pub(crate) fn read(config: &Config, netns: &Netns, link: Option<&Link>, request: &Request) -> Result<Self> {
-        let mut saved = Self::default();
+        let mut saved = Self { name: request.network.clone(), ..Self::default() };
         for key in config.sysctls.keys() {
             let path = key.for_interface(&request.interface_name);
             match netns.sysctl(&path) {
@@ -76,7 +79,7 @@ impl Saved {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self { name: self.name.clone(), ..Self::default() }
     }
 
     /// Set everything back. Each thing is tried; what fails is logged, because DEL must go on.
@@ -119,6 +122,11 @@ impl Saved {
         let mut serializer = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(b" "));
         self.serialize(&mut serializer).map_err(|error| Error::internal(format!("write the saved values: {error}")))?;
         Ok(state::save(directory, &text).context("write the saved values")?)
+    }
+
+    /// Remove the files of attachments that are no more. What was tuned went with their containers.
+    pub(crate) fn collect_garbage(request: &GcRequest, directory: Option<&str>) -> Result<()> {
+        Ok(state::retain(directory, request).map(drop).context("remove values saved for containers that are gone")?)
     }
 
     /// Leave the file as an earlier plugin left it; none: no file.

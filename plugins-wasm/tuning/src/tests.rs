@@ -87,7 +87,7 @@ fn the_saved_values_are_those_of_the_native_plugin() {
     assert!(path.ends_with("/c1_eth0.json"), "{path}");
     assert_eq!(
         String::from_utf8_lossy(content),
-        "{\n \"mac\": \"02:00:00:00:00:01\",\n \"promisc\": false,\n \"mtu\": 1500,\n \"allmulti\": false,\n \"txQLen\": 1000\n}"
+        "{\n \"mac\": \"02:00:00:00:00:01\",\n \"promisc\": false,\n \"mtu\": 1500,\n \"allmulti\": false,\n \"txQLen\": 1000,\n \"name\": \"net\"\n}"
     );
 }
 
@@ -100,6 +100,22 @@ fn values_saved_by_the_native_plugin_are_restored() {
     let info = eth0(&world);
     assert_eq!((info.mac.to_string().as_str(), info.mtu, info.promiscuous), ("02:00:00:00:00:07", 1300, true));
     assert_eq!(world.documents(), []);
+}
+
+#[test]
+fn gc_removes_the_files_of_this_network_that_belong_to_no_attachment() {
+    let world = world();
+    add(&world, &everything());
+    world.document("/run/cni/c2_eth0.json", br#"{"mtu": 1300, "name": "net"}"#);
+    world.document("/run/cni/c3_eth0.json", br#"{"mtu": 1300, "name": "other"}"#);
+    world.document("/run/cni/c4_eth0.json", br#"{"mtu": 1300}"#);
+    world.gc::<Tuning>(&config(json!({})), &[("c1", "eth0")]).unwrap();
+    let left: Vec<_> = world.documents().into_iter().map(|(path, _)| path).collect();
+    assert_eq!(left, ["/run/cni/c1_eth0.json", "/run/cni/c3_eth0.json", "/run/cni/c4_eth0.json"]);
+    world.gc::<Tuning>(&config(json!({})), &[]).unwrap();
+    assert_eq!(world.documents().len(), 2);
+    world.fail_call("attachment-state.retain", 1, FailureKind::Io);
+    assert_eq!(world.gc::<Tuning>(&config(json!({})), &[]).unwrap_err().code, 5);
 }
 
 #[test]

@@ -274,10 +274,12 @@ pub(crate) mod sysctls {
     }
 }
 
+mod files;
 mod firewall;
 mod policy_routing;
 mod services;
 
+pub(crate) use files::{attachment_state, container_state, environment_files, host_devices};
 pub(crate) use firewall::{conntrack, iptables, nftables};
 pub(crate) use policy_routing::{neighbors, rules};
-pub(crate) use services::{attachment_state, delegate, ipam_store, resolver};
+pub(crate) use services::{delegate, ipam_store, resolver};

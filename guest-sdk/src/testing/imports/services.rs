@@ -95,34 +95,6 @@ pub(crate) mod resolver {
     }
 }
 
-pub(crate) mod attachment_state {
-    use super::*;
-
-    pub(crate) fn load(directory: Option<&str>) -> Result<Option<Vec<u8>>, Failure> {
-        with(|state| {
-            state.call("attachment-state.load", "")?;
-            let key = state.document_key(directory);
-            Ok(state.documents.get(&key).cloned())
-        })
-    }
-    pub(crate) fn save(directory: Option<&str>, document: &[u8]) -> Result<(), Failure> {
-        with(|state| {
-            state.call("attachment-state.save", "")?;
-            let key = state.document_key(directory);
-            state.documents.insert(key, document.to_vec());
-            Ok(())
-        })
-    }
-    pub(crate) fn remove(directory: Option<&str>) -> Result<(), Failure> {
-        with(|state| {
-            state.call("attachment-state.remove", "")?;
-            let key = state.document_key(directory);
-            state.documents.remove(&key);
-            Ok(())
-        })
-    }
-}
-
 pub(crate) mod delegate {
     use super::*;
     use crate::testing::DelegateCall;

@@ -1,4 +1,4 @@
-//! `ipam-store`, `resolver`, `attachment-state`.
+//! `ipam-store`, `resolver`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::convert;
 use crate::broker::Function;
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::ipam_store::{self, AddressRange, Attachment, IpAddress, Lease};
-use crate::sandbox::bindings::cni::{attachment_state, resolver};
+use crate::sandbox::bindings::cni::resolver;
 use crate::sandbox::guest::Answer;
 use crate::sandbox::handles::StoreHandle;
 
@@ -132,36 +132,8 @@ impl resolver::Host for Guest {
     }
 }
 
-impl attachment_state::Host for Guest {
-    fn load(&mut self, directory: Option<String>) -> Answer<Option<Vec<u8>>> {
-        let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateLoad, || weir_native::attachment_state::load(&directory?, &owner))
-    }
-
-    fn save(&mut self, directory: Option<String>, document: Vec<u8>) -> Answer<()> {
-        let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateSave, || weir_native::attachment_state::save(&directory?, &owner, &document))
-    }
-
-    fn remove(&mut self, directory: Option<String>) -> Answer<()> {
-        let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateRemove, || weir_native::attachment_state::remove(&directory?, &owner))
-    }
-}
-
-impl Guest {
-    fn state_directory(&self, directory: Option<String>) -> weir_native::Result<PathBuf> {
-        match directory {
-            Some(directory) => absolute(&directory),
-            None => Ok(Path::new("/run/cni").join(self.broker.plugin())),
-        }
-    }
-}
-
-fn absolute(directory: &str) -> weir_native::Result<PathBuf> {
+/// A directory that a configuration names.
+pub(super) fn absolute(directory: &str) -> weir_native::Result<PathBuf> {
     let path = Path::new(directory);
     let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
     if path.is_absolute() && !climbs {

@@ -7,12 +7,14 @@ mod bridges;
 mod convert;
 mod delegate;
 mod firewall;
+mod host_devices;
 mod ipam;
 mod links;
 mod neighbors;
 mod nftables_convert;
 mod routes;
 mod rules;
+mod state;
 mod sysctls;
 
 use wasmtime::component::{HasSelf, Linker};
@@ -53,6 +55,9 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "ipam-store" => add!(ipam_store),
             "resolver" => add!(resolver),
             "attachment-state" => add!(attachment_state),
+            "container-state" => add!(container_state),
+            "environment-files" => add!(environment_files),
+            "host-devices" => add!(host_devices),
             "delegate" => add!(delegate),
             other => return Err(wasmtime::format_err!("no interface {other:?} in this contract")),
         }

@@ -1,0 +1,106 @@
+//! `attachment-state`, `container-state`, `environment-files`.
+
+use std::path::{Path, PathBuf};
+
+use weir_native::attachment::Attachment as NativeAttachment;
+use weir_native::attachment_state::{self as native, Naming};
+use weir_native::environment_file;
+
+use super::convert;
+use super::ipam::absolute;
+use crate::broker::Function;
+use crate::sandbox::Guest;
+use crate::sandbox::bindings::cni::types::Attachment;
+use crate::sandbox::bindings::cni::{attachment_state, container_state, environment_files};
+use crate::sandbox::guest::Answer;
+
+const ATTACHMENT: Naming = Naming::Attachment;
+
+impl attachment_state::Host for Guest {
+    fn load(&mut self, directory: Option<String>) -> Answer<Option<Vec<u8>>> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateLoad, || native::load(&directory?, ATTACHMENT, &owner))
+    }
+
+    fn save(&mut self, directory: Option<String>, document: Vec<u8>) -> Answer<()> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateSave, || native::save(&directory?, ATTACHMENT, &owner, &document))
+    }
+
+    fn remove(&mut self, directory: Option<String>) -> Answer<()> {
+        let owner = self.session.attachment();
+        let directory = self.state_directory(directory);
+        self.call(Function::StateRemove, || native::remove(&directory?, ATTACHMENT, &owner))
+    }
+
+    fn retain(&mut self, directory: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Vec<u8>>> {
+        let directory = self.state_directory(directory);
+        self.retain(Function::StateRetain, directory, &[ATTACHMENT], valid)
+    }
+}
+
+impl container_state::Host for Guest {
+    fn load(&mut self, directory: String, file: container_state::File) -> Answer<Option<Vec<u8>>> {
+        let owner = self.session.attachment();
+        self.call(Function::ContainerStateLoad, || native::load(&absolute(&directory)?, naming(file), &owner))
+    }
+
+    fn save(&mut self, directory: String, file: container_state::File, document: Vec<u8>) -> Answer<()> {
+        let owner = self.session.attachment();
+        let save = || native::save(&absolute(&directory)?, naming(file), &owner, &document);
+        self.call(Function::ContainerStateSave, save)
+    }
+
+    fn remove(&mut self, directory: String, file: container_state::File) -> Answer<()> {
+        let owner = self.session.attachment();
+        self.call(Function::ContainerStateRemove, || native::remove(&absolute(&directory)?, naming(file), &owner))
+    }
+
+    fn retain(&mut self, directory: String, valid: Vec<Attachment>) -> Answer<Vec<Vec<u8>>> {
+        let namings = [Naming::Container, Naming::ContainerInterface];
+        self.retain(Function::ContainerStateRetain, absolute(&directory), &namings, valid)
+    }
+}
+
+fn naming(file: container_state::File) -> Naming {
+    match file {
+        container_state::File::Container => Naming::Container,
+        container_state::File::Interface => Naming::ContainerInterface,
+    }
+}
+
+impl Guest {
+    fn state_directory(&self, directory: Option<String>) -> weir_native::Result<PathBuf> {
+        match directory {
+            Some(directory) => absolute(&directory),
+            None => Ok(Path::new("/run/cni").join(self.broker.plugin())),
+        }
+    }
+
+    fn retain(
+        &mut self,
+        function: Function,
+        directory: weir_native::Result<PathBuf>,
+        namings: &[Naming],
+        valid: Vec<Attachment>,
+    ) -> Answer<Vec<Vec<u8>>> {
+        let session = self.session.clone();
+        let valid: Vec<NativeAttachment> = valid.into_iter().map(convert::attachment).collect();
+        let belongs = |document: &[u8]| is_named(document, session.network());
+        self.call(function, || native::retain(&directory?, namings, &valid, &belongs))
+    }
+}
+
+/// Whether a document is a JSON object that names this network.
+fn is_named(document: &[u8], network: &str) -> bool {
+    let document: Option<serde_json::Value> = serde_json::from_slice(document).ok();
+    document.is_some_and(|document| document.get("name").and_then(serde_json::Value::as_str) == Some(network))
+}
+
+impl environment_files::Host for Guest {
+    fn load(&mut self, path: String) -> Answer<Vec<(String, String)>> {
+        self.call(Function::EnvironmentFilesLoad, || environment_file::load(Path::new(&path)))
+    }
+}
