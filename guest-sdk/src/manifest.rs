@@ -55,6 +55,8 @@ pub mod interfaces {
     pub const rules: &str = "rules";
     /// Kernel parameters.
     pub const sysctls: &str = "sysctls";
+    /// Shaping and redirects.
+    pub const traffic_control: &str = "traffic-control";
 }
 
 /// What the macro was given.

@@ -20,6 +20,7 @@ pub mod route;
 pub(crate) mod rtnetlink;
 pub mod rule;
 pub mod sysctl;
+pub mod traffic_control;
 
 // Firewall.
 pub mod conntrack;

@@ -12,11 +12,13 @@ pub mod nftables;
 mod route;
 mod rule;
 mod sysctl;
+mod traffic_control;
 
 pub use crate::bindings::weir::cni::bridges::{BridgeOptions, PortOptions, PortVlan};
 pub use crate::bindings::weir::cni::links::{LinkChanges, OperationalState, VethEnd};
 pub use crate::bindings::weir::cni::routes::Conflict;
 pub use crate::bindings::weir::cni::rules::PacketMark;
+pub use crate::bindings::weir::cni::traffic_control::TokenBucket;
 pub use crate::bindings::weir::cni::types::IpFamily;
 pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
 pub use neighbor::Neighbor;

@@ -7,6 +7,7 @@ use crate::bindings::weir::cni::links::{LinkChanges, LinkInfo, OperationalState,
 use crate::failure::{Failure, FailureKind};
 use crate::testing::routes::AddressEntry;
 use crate::testing::state::State;
+use crate::testing::traffic_control::TrafficControl;
 
 /// A link.
 #[derive(Debug, Clone)]
@@ -30,6 +31,7 @@ pub(crate) struct Device {
     pub(crate) vlan_filtering: bool,
     pub(crate) port: PortOptions,
     pub(crate) vlans: BTreeMap<u16, (bool, bool)>,
+    pub(crate) traffic_control: TrafficControl,
 }
 
 fn failure<T>(kind: FailureKind, message: String) -> Result<T, Failure> {
@@ -91,6 +93,7 @@ impl State {
             vlan_filtering: false,
             port: PortOptions::default(),
             vlans: BTreeMap::new(),
+            traffic_control: TrafficControl::default(),
         };
         self.devices.insert(id, device);
         id

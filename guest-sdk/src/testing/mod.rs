@@ -43,6 +43,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod text;
+mod traffic_control;
 mod view;
 mod world;
 

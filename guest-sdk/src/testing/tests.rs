@@ -8,7 +8,9 @@ use ipnet::IpNet;
 use crate::failure::FailureKind;
 use crate::ipam_store::{AddressRange, Store};
 use crate::net::nftables::{Batch, Chain, Rule, Table};
-use crate::net::{BridgeOptions, Conflict, IpFamily, Link, LinkChanges, Netns, PortOptions, Route, VethEnd, iptables};
+use crate::net::{
+    BridgeOptions, Conflict, IpFamily, Link, LinkChanges, Netns, PortOptions, Route, TokenBucket, VethEnd, iptables,
+};
 use crate::plugin::Attachment;
 use crate::testing::World;
 
@@ -177,4 +179,28 @@ fn a_sysctl_of_an_interface_exists_as_long_as_the_interface() {
     assert!(container.ensure_sysctl("net/ipv4/conf/eth0/arp_notify", "1").unwrap());
     assert!(!container.ensure_sysctl("net/ipv4/conf/eth0/arp_notify", "1").unwrap());
     assert_eq!(world.host().sysctl("net/ipv4/conf/eth0/arp_notify"), None);
+}
+
+#[test]
+fn a_link_has_one_shaper_and_one_redirect_whose_target_may_vanish() {
+    let world = World::new();
+    world.host().add_link("veth0", "veth").add_link("ifb0", "ifb");
+    let host = Netns::host().unwrap();
+    let find = |name: &str| host.link(name).unwrap().unwrap();
+    let (link, target) = (find("veth0"), find("ifb0"));
+    let bucket = TokenBucket { rate: 1000, burst: 2000, limit: 3000 };
+    link.shape(bucket).unwrap();
+    assert_eq!(link.shaper(), Ok(Some(bucket)));
+    assert!(link.shape(bucket).unwrap_err().is_already_exists());
+    link.remove_shaper().unwrap();
+    assert_eq!(link.shaper(), Ok(None));
+    assert_eq!(link.shape(TokenBucket { rate: 0, ..bucket }).unwrap_err().kind, FailureKind::Invalid);
+
+    link.redirect(&target).unwrap();
+    assert_eq!(world.host().redirects("veth0"), ["ifb0"]);
+    assert!(link.redirect(&target).unwrap_err().is_already_exists());
+    target.delete().unwrap();
+    assert_eq!(link.redirects(), Ok(vec![0]));
+    link.remove_redirect().unwrap();
+    assert_eq!(link.redirects(), Ok(Vec::new()));
 }

@@ -5,7 +5,9 @@ use ipnet::IpNet;
 use crate::bindings::weir::cni::addresses::NewAddress;
 use crate::bindings::weir::cni::nftables::{BaseChain, Family, Table};
 use crate::bindings::weir::cni::types::IpFamily;
-use crate::net::{BridgeOptions, LinkAddress, LinkInfo, Neighbor, PortOptions, PortVlan, Route, RouteFilter, Rule};
+use crate::net::{
+    BridgeOptions, LinkAddress, LinkInfo, Neighbor, PortOptions, PortVlan, Route, RouteFilter, Rule, TokenBucket,
+};
 use crate::testing::rules::first_rules;
 use crate::testing::state::with;
 use crate::testing::text;
@@ -194,6 +196,42 @@ impl NetnsView {
     pub fn port_options(&self, link: &str) -> Option<PortOptions> {
         let id = self.id(link)?;
         with(|state| state.port_options(id).ok()).flatten()
+    }
+
+    /// The token bucket filter that packets leave by a link through.
+    pub fn shaper(&self, link: &str) -> Option<TokenBucket> {
+        let id = self.id(link)?;
+        with(|state| state.shaper(id).ok()).flatten()
+    }
+
+    /// Names of the links that what comes in by a link is redirected to; `?` for one that is gone.
+    pub fn redirects(&self, link: &str) -> Vec<String> {
+        let Some(id) = self.id(link) else { return Vec::new() };
+        let targets = with(|state| state.redirects(id)).unwrap_or_default();
+        let links = self.links();
+        let name = |index: &u32| links.iter().find(|link| link.index == *index).map(|link| link.name.clone());
+        targets.iter().map(|index| name(index).unwrap_or_else(|| "?".to_owned())).collect()
+    }
+
+    /// Shape a link as `tc qdisc` would.
+    pub fn shape(&self, link: &str, bucket: TokenBucket) -> &Self {
+        let id = self.must_id(link);
+        with(|state| must(state.remove_shaper(id).and_then(|()| state.shape(id, bucket))));
+        self
+    }
+
+    /// Remove the token bucket filter of a link.
+    pub fn remove_shaper(&self, link: &str) -> &Self {
+        let id = self.must_id(link);
+        with(|state| must(state.remove_shaper(id)));
+        self
+    }
+
+    /// Remove the redirect of a link.
+    pub fn remove_redirect(&self, link: &str) -> &Self {
+        let id = self.must_id(link);
+        with(|state| must(state.remove_redirect(id)));
+        self
     }
 
     /// VLANs of a port or bridge.

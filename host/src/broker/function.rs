@@ -51,6 +51,11 @@ functions! {
     rules = "rules" { RulesAdd = "add", RulesRemove = "remove", RulesList = "list" }
     neighbors = "neighbors" { NeighborsList = "list" }
     sysctls = "sysctls" { SysctlsGet = "get", SysctlsSet = "set", SysctlsAllowList = "allow-list" }
+    traffic_control = "traffic-control" {
+        TrafficControlShape = "shape", TrafficControlShaper = "shaper", TrafficControlRemoveShaper = "remove-shaper",
+        TrafficControlRedirect = "redirect", TrafficControlRedirects = "redirects",
+        TrafficControlRemoveRedirect = "remove-redirect",
+    }
     nftables = "nftables" {
         NftablesApply = "apply", NftablesListRules = "list-rules", NftablesListChains = "list-chains",
         NftablesListElements = "list-elements",

@@ -20,6 +20,7 @@ mod rules_and_neighbors;
 #[path = "../firewall/support.rs"]
 mod support;
 mod sysctls;
+mod traffic_control;
 
 use libtest_mimic::{Arguments, Trial};
 use weir_native::link::{self, LinkChanges, VethEnd};
@@ -40,6 +41,7 @@ fn main() {
     tests.extend(routes::tests());
     tests.extend(rules_and_neighbors::tests());
     tests.extend(sysctls::tests());
+    tests.extend(traffic_control::tests());
     tests.extend(background::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }

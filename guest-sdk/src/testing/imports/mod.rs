@@ -278,6 +278,7 @@ mod files;
 mod firewall;
 mod policy_routing;
 mod services;
+pub(crate) mod traffic_control;
 
 pub(crate) use files::{attachment_state, container_state, environment_files, host_devices};
 pub(crate) use firewall::{conntrack, iptables, nftables};

@@ -16,6 +16,7 @@ mod routes;
 mod rules;
 mod state;
 mod sysctls;
+mod traffic_control;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -49,6 +50,7 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "rules" => add!(rules),
             "neighbors" => add!(neighbors),
             "sysctls" => add!(sysctls),
+            "traffic-control" => add!(traffic_control),
             "nftables" => add!(nftables),
             "iptables" => add!(iptables),
             "conntrack" => add!(conntrack),
