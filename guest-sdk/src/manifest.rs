@@ -57,6 +57,8 @@ pub mod interfaces {
     pub const sysctls: &str = "sysctls";
     /// Shaping and redirects.
     pub const traffic_control: &str = "traffic-control";
+    /// Macvlan, ipvlan, vlan, dummy, ifb, vrf and tap links.
+    pub const virtual_links: &str = "virtual-links";
 }
 
 /// What the macro was given.

@@ -6,7 +6,7 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::link::{LinkKind, NewLink, by_index, create as create_link, message_of};
+use crate::link::{Common, by_index, create as create_link, message_of};
 use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
@@ -43,8 +43,10 @@ pub struct PortVlan {
 
 /// Make a bridge, down; returns its index. `AlreadyExists` where the name is taken.
 pub fn create(namespace: &Netns, name: &str, options: &BridgeOptions) -> Result<u32> {
-    let link = NewLink { name: name.to_owned(), mac: None, mtu: options.mtu, kind: LinkKind::Bridge(*options) };
-    create_link(namespace, &link).map(|made| made.index)
+    // Only where asked for: a kernel without VLAN filtering refuses the word itself.
+    let data = options.vlan_filtering.then(|| InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]));
+    let common = Common { mtu: options.mtu, ..Common::default() };
+    create_link(namespace, name, InfoKind::Bridge, data, common, None)
 }
 
 /// Whether a bridge filters by VLAN.

@@ -24,6 +24,17 @@ const STDERR_LIMIT: usize = 1 << 20;
 const BUSY_TRIES: u32 = 5;
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 
+/// Where programs of the system are looked for after PATH, which a container runtime may have left empty.
+pub(crate) const PROGRAM_DIRECTORIES: [&str; 6] =
+    ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
+
+/// PATH, and [`PROGRAM_DIRECTORIES`].
+pub(crate) fn program_directories() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let named = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    named.chain(PROGRAM_DIRECTORIES.iter().map(PathBuf::from)).collect()
+}
+
 /// One run of a plugin.
 #[derive(Debug, Clone)]
 pub struct Invocation<'a> {

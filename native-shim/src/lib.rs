@@ -21,6 +21,7 @@ pub(crate) mod rtnetlink;
 pub mod rule;
 pub mod sysctl;
 pub mod traffic_control;
+pub mod virtual_link;
 
 // Firewall.
 pub mod conntrack;

@@ -9,7 +9,7 @@ use crate::bindings::weir::cni::{addresses as address_contract, links as contrac
 use crate::failure::Failure;
 use crate::imports::{addresses, links};
 use crate::mac::MacAddress;
-use crate::net::{LinkChanges, OperationalState, VethEnd};
+use crate::net::{LinkChanges, Netns, OperationalState, VethEnd};
 
 /// A link in a namespace. The handle stands for the interface index, so it survives a change of name. Dropping it
 /// does nothing to the link.
@@ -137,6 +137,18 @@ impl Link {
     /// Wait until packets can pass. False: not within the time.
     pub fn wait_operational(&self, timeout: Duration) -> Result<bool, Failure> {
         self.raw.wait_operational(milliseconds(timeout))
+    }
+
+    /// Make the link a port of a bridge or a slave of a VRF in the same namespace, or release it.
+    pub fn set_controller(&self, controller: Option<&Self>) -> Result<(), Failure> {
+        self.raw.set_controller(controller.map(|controller| &controller.raw))
+    }
+
+    /// Take the link to another namespace and make changes on the way, so that it appears there under its new name. It
+    /// arrives down unless the changes say otherwise, without addresses and routes. After a failure it is where it
+    /// was, down. `AlreadyExists` where the name is taken there.
+    pub fn move_to(&self, netns: &Netns, changes: &LinkChanges) -> Result<Self, Failure> {
+        Ok(Self::from_raw(self.raw.move_to(&netns.raw, changes)?))
     }
 
     /// Delete the link from the kernel. `NotFound` where it is gone.

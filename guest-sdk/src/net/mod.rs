@@ -13,6 +13,7 @@ mod route;
 mod rule;
 mod sysctl;
 mod traffic_control;
+mod virtual_link;
 
 pub use crate::bindings::weir::cni::bridges::{BridgeOptions, PortOptions, PortVlan};
 pub use crate::bindings::weir::cni::links::{LinkChanges, OperationalState, VethEnd};
@@ -20,6 +21,9 @@ pub use crate::bindings::weir::cni::routes::Conflict;
 pub use crate::bindings::weir::cni::rules::PacketMark;
 pub use crate::bindings::weir::cni::traffic_control::TokenBucket;
 pub use crate::bindings::weir::cni::types::IpFamily;
+pub use crate::bindings::weir::cni::virtual_links::{
+    IpvlanMode, LinkKind, LinkOptions, MacvlanMode, MacvlanOptions, TapOptions,
+};
 pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
 pub use neighbor::Neighbor;
 pub use netns::Netns;

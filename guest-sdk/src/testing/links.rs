@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bindings::weir::cni::bridges::{BridgeOptions, PortOptions, PortVlan};
 use crate::bindings::weir::cni::links::{LinkChanges, LinkInfo, OperationalState, VethEnd};
+use crate::bindings::weir::cni::virtual_links::LinkKind;
 use crate::failure::{Failure, FailureKind};
 use crate::testing::routes::AddressEntry;
 use crate::testing::state::State;
@@ -23,6 +24,8 @@ pub(crate) struct Device {
     pub(crate) up: bool,
     pub(crate) controller: Option<u64>,
     pub(crate) peer: Option<u64>,
+    pub(crate) lower: Option<u64>,
+    pub(crate) link_kind: Option<LinkKind>,
     pub(crate) promiscuous: bool,
     pub(crate) all_multicast: bool,
     pub(crate) tx_queue_length: u32,
@@ -85,6 +88,8 @@ impl State {
             up: false,
             controller: None,
             peer: None,
+            lower: None,
+            link_kind: None,
             promiscuous: false,
             all_multicast: false,
             tx_queue_length: 1000,
@@ -148,7 +153,7 @@ impl State {
             index: device.index,
             operational_state: self.operational_state(&device),
             controller: index(device.controller),
-            lower: index(device.peer),
+            lower: index(device.peer.or(device.lower)),
             name: device.name,
             kind: device.kind,
             loopback: device.loopback,
@@ -169,7 +174,13 @@ impl State {
         if !device.up {
             return OperationalState::Down;
         }
-        match device.peer {
+        match device.link_kind {
+            // Nothing to be up or down, and nobody who has it open.
+            Some(LinkKind::Dummy | LinkKind::Ifb) => return OperationalState::Unknown,
+            Some(LinkKind::Tap(_)) => return OperationalState::Down,
+            _ => {}
+        }
+        match device.peer.or(device.lower) {
             Some(peer) if self.devices.get(&peer).is_none_or(|peer| !peer.up) => OperationalState::LowerLayerDown,
             _ => OperationalState::Up,
         }
@@ -228,7 +239,14 @@ impl State {
         if device.loopback {
             return failure(FailureKind::Unsupported, "delete \"lo\": the kernel keeps it".to_owned());
         }
-        for gone in [Some(id), device.peer].into_iter().flatten() {
+        let mut all: Vec<u64> = [Some(id), device.peer].into_iter().flatten().collect();
+        let stands_on = |all: &[u64], id: u64, device: &Device| {
+            device.lower.is_some_and(|lower| all.contains(&lower)) && !all.contains(&id)
+        };
+        while let Some((above, _)) = self.devices.iter().find(|(id, device)| stands_on(&all, **id, device)) {
+            all.push(*above);
+        }
+        for gone in all {
             if let Some(device) = self.devices.remove(&gone) {
                 self.namespace(device.namespace).routes.retain(|entry| entry.link != gone);
                 device.controller.into_iter().for_each(|bridge| self.follow_ports(bridge));
@@ -305,7 +323,10 @@ impl State {
     }
 
     /// A bridge whose hardware address nobody chose takes the lowest of its ports, or none at all.
-    fn follow_ports(&mut self, bridge: u64) {
+    pub(crate) fn follow_ports(&mut self, bridge: u64) {
+        if self.bridge(bridge).is_err() {
+            return;
+        }
         let ports = self.devices.values().filter(|device| device.controller == Some(bridge));
         let lowest = ports.map(|port| port.mac.clone()).min().unwrap_or_else(|| vec![0; 6]);
         if let Some(device) = self.devices.get_mut(&bridge).filter(|device| !device.mac_chosen) {

@@ -45,6 +45,7 @@ mod tests;
 mod text;
 mod traffic_control;
 mod view;
+mod virtual_links;
 mod world;
 
 pub use faults::fail_each;

@@ -6,7 +6,8 @@ use crate::bindings::weir::cni::addresses::NewAddress;
 use crate::bindings::weir::cni::nftables::{BaseChain, Family, Table};
 use crate::bindings::weir::cni::types::IpFamily;
 use crate::net::{
-    BridgeOptions, LinkAddress, LinkInfo, Neighbor, PortOptions, PortVlan, Route, RouteFilter, Rule, TokenBucket,
+    BridgeOptions, LinkAddress, LinkInfo, LinkKind, LinkOptions, Neighbor, PortOptions, PortVlan, Route, RouteFilter,
+    Rule, TokenBucket,
 };
 use crate::testing::rules::first_rules;
 use crate::testing::state::with;
@@ -65,6 +66,20 @@ impl NetnsView {
     pub fn add_link(&self, name: &str, kind: &str) -> &Self {
         with(|state| must(state.create_device(self.number, name, kind)));
         self
+    }
+
+    /// Make a virtual link, up. The link below it is in the same namespace.
+    pub fn add_virtual_link(&self, name: &str, kind: &LinkKind, lower: Option<&str>) -> &Self {
+        let lower = lower.map(|lower| self.must_id(lower));
+        let options = LinkOptions { up: true, ..LinkOptions::default() };
+        with(|state| must(state.create_virtual_link(self.number, name, kind, &options, lower)));
+        self
+    }
+
+    /// The kind of a link with its options.
+    pub fn link_kind(&self, name: &str) -> Option<LinkKind> {
+        let id = self.id(name)?;
+        with(|state| state.link_kind(id).ok()).flatten()
     }
 
     /// Make a bridge, up.

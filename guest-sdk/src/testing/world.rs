@@ -230,6 +230,18 @@ impl World {
         self
     }
 
+    /// The kernel does not have links of this kind (as in `LinkInfo::kind`).
+    pub fn without_link_kind(&self, kind: &str) -> &Self {
+        with(|state| state.missing_kinds.push(kind.to_owned()));
+        self
+    }
+
+    /// SELinux is on.
+    pub fn with_selinux(&self) -> &Self {
+        with(|state| state.selinux = true);
+        self
+    }
+
     /// iptables is not installed.
     pub fn without_iptables(&self) -> &Self {
         with(|state| state.iptables_installed = false);

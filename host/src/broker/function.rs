@@ -34,8 +34,9 @@ functions! {
     links = "links" {
         LinkInfo = "link.info", LinkUpdate = "link.update", LinkWaitOperational = "link.wait-operational",
         LinkDelete = "link.delete", LinksFind = "find", LinksFindByIndex = "find-by-index", LinksList = "list",
-        LinksCreateVeth = "create-veth",
+        LinksCreateVeth = "create-veth", LinkSetController = "link.set-controller", LinkMoveTo = "link.move-to",
     }
+    virtual_links = "virtual-links" { VirtualLinksCreate = "create", VirtualLinksDescribe = "describe" }
     bridges = "bridges" {
         BridgesCreate = "create", BridgesVlanFiltering = "vlan-filtering",
         BridgesSetVlanFiltering = "set-vlan-filtering", BridgesAttach = "attach", BridgesPort = "port",

@@ -4,13 +4,11 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::exec::{self, Invocation};
+use crate::exec::{self, Invocation, PROGRAM_DIRECTORIES, program_directories};
 use crate::family::IpFamily;
 use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
-/// Where the programs are looked for after PATH, which a container runtime may have left empty.
-const DIRECTORIES: [&str; 6] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
 /// Longer than the ten seconds for which the programs wait for their lock.
 const TIMEOUT: Duration = Duration::from_secs(25);
 
@@ -44,17 +42,12 @@ fn name(tool: Tool, family: IpFamily) -> &'static str {
     }
 }
 
-fn directories() -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let named = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
-    named.chain(DIRECTORIES.iter().map(PathBuf::from)).collect()
-}
-
 /// The program's path; `Unsupported` where it is not installed.
 pub(super) fn find(tool: Tool, family: IpFamily) -> Result<PathBuf> {
     let program = name(tool, family);
-    exec::find(program, &directories()).map_err(|_| {
-        let message = format!("{program} is neither in PATH nor in {}: install iptables", DIRECTORIES.join(", "));
+    exec::find(program, &program_directories()).map_err(|_| {
+        let message =
+            format!("{program} is neither in PATH nor in {}: install iptables", PROGRAM_DIRECTORIES.join(", "));
         Error::new(ErrorKind::Unsupported, message)
     })
 }
@@ -69,7 +62,7 @@ pub(super) fn run(
 ) -> std::result::Result<String, Failed> {
     let path = find(tool, family).map_err(Failed::Run)?;
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-    let search = std::env::join_paths(directories()).unwrap_or_default();
+    let search = std::env::join_paths(program_directories()).unwrap_or_default();
     let environment = [(OsString::from("PATH"), search)];
     let invocation =
         Invocation { path: &path, arguments: &arguments, environment: &environment, input, timeout: TIMEOUT };

@@ -1,14 +1,14 @@
-//! Make links of any kind, veth pairs across namespaces among them.
+//! Make links of any kind, also across namespaces.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
 use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoBridge, InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo as Detail, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo as Detail, LinkMessage,
 };
 
-use super::{CreatedLink, LinkKind, NewLink, VethEnd, check_name, checked_mac, find};
+use super::{CreatedLink, VethEnd, check_name, checked_mac, find};
 use crate::netns::Netns;
 use crate::rtnetlink::{Fault, Outcome};
 use crate::{Error, ErrorKind, Result};
@@ -16,30 +16,83 @@ use crate::{Error, ErrorKind, Result};
 /// How many random names are tried.
 const NAME_TRIES: u32 = 10;
 
-/// Make a link, down. `AlreadyExists` where the name is taken.
-pub fn create(namespace: &Netns, link: &NewLink) -> Result<CreatedLink> {
-    let mut message = begin(&link.name, link.mac.as_deref(), link.mtu)?;
-    let details = match &link.kind {
-        LinkKind::Bridge(options) => {
-            let mut details = vec![Detail::Kind(InfoKind::Bridge)];
-            // Only where asked for: a kernel without VLAN filtering refuses the word itself.
-            if options.vlan_filtering {
-                details.push(Detail::Data(InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)])));
-            }
-            details
-        }
-    };
-    let kind = match &link.kind {
-        LinkKind::Bridge(_) => "bridge",
-    };
+/// How often a number is tried that may be taken.
+const INDEX_TRIES: u32 = 4;
+/// Indices that are given by lot start here, far above those that the kernel counts up.
+const FIRST_INDEX: u32 = 1 << 20;
+/// They end before this.
+const INDEX_END: u32 = 1 << 30;
+
+/// What every kind of link can be given when it is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Common<'a> {
+    /// Hardware address; none: the kernel chooses.
+    pub(crate) mac: Option<&'a [u8]>,
+    /// MTU in bytes; none: the kernel's default.
+    pub(crate) mtu: Option<u32>,
+    /// Set it up.
+    pub(crate) up: bool,
+}
+
+/// The link that another one stands on, and where it is.
+pub(crate) type Lower<'a> = (&'a Netns, u32);
+
+/// Make a link of a kind; returns its index. `AlreadyExists` where the name is taken.
+pub(crate) fn create(
+    namespace: &Netns,
+    name: &str,
+    kind: InfoKind,
+    data: Option<InfoData>,
+    common: Common<'_>,
+    lower: Option<Lower<'_>>,
+) -> Result<u32> {
+    let mut message = begin(name, common.mac, common.mtu)?;
+    if common.up {
+        message.header.flags = LinkFlags::Up;
+        message.header.change_mask = LinkFlags::Up;
+    }
+    let doing = format!("create {kind} {name}");
+    let mut details = vec![Detail::Kind(kind)];
+    details.extend(data.map(Detail::Data));
     message.attributes.push(LinkAttribute::LinkInfo(details));
-    let doing = || format!("create {kind} {}", link.name);
-    let echo = request(namespace, message)?.map_err(|fault| fault.during(doing()))?;
-    let index = match echo {
-        Some(made) => made.header.index,
-        None => find(namespace, &link.name)?.ok_or_else(|| vanished(&doing()))?.index,
-    };
-    Ok(CreatedLink { index, name: link.name.clone() })
+    if let Some((place, index)) = lower {
+        message.attributes.push(LinkAttribute::Link(index));
+        if !place.is_same(namespace) {
+            return create_across(namespace, name, message, place, &doing);
+        }
+    }
+    let echo = request(namespace, message)?.map_err(|fault| fault.during(&doing))?;
+    match echo {
+        Some(made) => Ok(made.header.index),
+        None => Ok(find(namespace, name)?.ok_or_else(|| vanished(&doing))?.index),
+    }
+}
+
+/// Make a link in one namespace on a link of another. Those asked are the lower link's, because its index counts there.
+///
+/// Before Linux 6.15 the kernel looks there for the name, too: whoever wants an eth0 in a container, on a host that has
+/// one, would be refused. Given an index it looks for that instead, so the link gets one by lot.
+fn create_across(namespace: &Netns, name: &str, mut message: LinkMessage, place: &Netns, doing: &str) -> Result<u32> {
+    message.attributes.push(LinkAttribute::NetNsFd(namespace.descriptor()));
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        message.header.index = FIRST_INDEX + random() % (INDEX_END - FIRST_INDEX);
+        let made = place.rtnetlink(|connection| {
+            connection.act(RouteNetlinkMessage::NewLink(message.clone()), NLM_F_CREATE | NLM_F_EXCL)
+        })?;
+        let fault = match made {
+            Ok(()) => return Ok(message.header.index),
+            Err(fault) => fault,
+        };
+        // Taken may be the name, the index, or what the kind wants for itself, such as a VLAN ID.
+        if !matches!(fault.errno, libc::EEXIST | libc::EBUSY) || tries >= INDEX_TRIES {
+            return Err(fault.during(doing));
+        }
+        if find(namespace, name)?.is_some() {
+            return Err(Error::new(ErrorKind::AlreadyExists, format!("{doing}: the name is taken")));
+        }
+    }
 }
 
 /// Make a veth pair, both ends down: the first in `container`, its peer in `host`, in one request.
@@ -101,8 +154,12 @@ pub fn create_veth(
 
 /// A name that `create_veth` would choose: `veth` and eight random hexadecimal digits.
 pub fn random_veth_name() -> String {
+    format!("veth{:08x}", random())
+}
+
+fn random() -> u32 {
     // The keys of this hasher are random; its result is then as good as they are.
-    format!("veth{:08x}", RandomState::new().build_hasher().finish() & 0xffff_ffff)
+    RandomState::new().build_hasher().finish() as u32
 }
 
 fn begin(name: &str, mac: Option<&[u8]>, mtu: Option<u32>) -> Result<LinkMessage> {

@@ -1,6 +1,7 @@
 //! Links (network interfaces): find, create, change, delete. See rtnetlink(7).
 
 mod create;
+mod place;
 mod types;
 
 use std::time::{Duration, Instant};
@@ -9,8 +10,10 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo as Detail, LinkMessage, State};
 
-pub use create::{create, create_veth, random_veth_name};
-pub use types::{CreatedLink, LinkChanges, LinkInfo, LinkKind, NewLink, OperationalState, VethEnd};
+pub(crate) use create::{Common, Lower, create};
+pub use create::{create_veth, random_veth_name};
+pub use place::{move_to, set_controller};
+pub use types::{CreatedLink, LinkChanges, LinkInfo, OperationalState, VethEnd};
 
 use crate::background::Background;
 use crate::netns::Netns;
@@ -71,6 +74,17 @@ pub fn list(namespace: &Netns) -> Result<Vec<LinkInfo>> {
 
 /// Apply changes, in one request. The kernel makes them one by one; after a failure those before it stay.
 pub fn update(namespace: &Netns, index: u32, changes: &LinkChanges) -> Result<()> {
+    let message = change(index, changes)?;
+    if message.attributes.is_empty() && message.header.change_mask.is_empty() {
+        return Ok(());
+    }
+    namespace
+        .rtnetlink(|connection| connection.act(RouteNetlinkMessage::SetLink(message), 0))?
+        .map_err(|fault| fault.during(format_args!("change link with index {index} ({})", Wanted(changes))))
+}
+
+/// A message that asks for changes.
+fn change(index: u32, changes: &LinkChanges) -> Result<LinkMessage> {
     let mut message = by_index(index)?;
     for (wanted, flag) in [
         (changes.up, LinkFlags::Up),
@@ -96,12 +110,7 @@ pub fn update(namespace: &Netns, index: u32, changes: &LinkChanges) -> Result<()
         // Without an end mark: the kernel takes an attribute of length zero as "none".
         attributes.push(LinkAttribute::Other(DefaultNla::new(ALIAS, alias.as_bytes().to_vec())));
     }
-    if attributes.is_empty() && message.header.change_mask.is_empty() {
-        return Ok(());
-    }
-    namespace
-        .rtnetlink(|connection| connection.act(RouteNetlinkMessage::SetLink(message), 0))?
-        .map_err(|fault| fault.during(format_args!("change link with index {index} ({})", Wanted(changes))))
+    Ok(message)
 }
 
 /// Delete a link. `NotFound` where it is gone.

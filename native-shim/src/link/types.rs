@@ -1,7 +1,5 @@
 //! What is said of links: their state, changes to it, links to be made.
 
-use crate::bridge::BridgeOptions;
-
 /// RFC 2863 operational state, IFLA_OPERSTATE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OperationalState {
@@ -96,25 +94,4 @@ pub struct CreatedLink {
     pub index: u32,
     /// Interface name.
     pub name: String,
-}
-
-/// What kind of link to make, with what only this kind has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum LinkKind {
-    /// A Linux bridge.
-    Bridge(BridgeOptions),
-}
-
-/// A link that is to be made, of any kind that lives in one namespace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewLink {
-    /// Name.
-    pub name: String,
-    /// Hardware address; none: the kernel chooses.
-    pub mac: Option<Vec<u8>>,
-    /// MTU in bytes; none: the kernel's default.
-    pub mtu: Option<u32>,
-    /// Kind.
-    pub kind: LinkKind,
 }

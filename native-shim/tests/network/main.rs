@@ -20,7 +20,9 @@ mod rules_and_neighbors;
 #[path = "../firewall/support.rs"]
 mod support;
 mod sysctls;
+mod taps;
 mod traffic_control;
+mod virtual_links;
 
 use libtest_mimic::{Arguments, Trial};
 use weir_native::link::{self, LinkChanges, VethEnd};
@@ -35,6 +37,8 @@ fn main() {
     }
     let mut tests: Vec<Trial> = namespaces::tests();
     tests.extend(links::tests());
+    tests.extend(virtual_links::tests());
+    tests.extend(taps::tests());
     tests.extend(bridges::tests());
     tests.extend(addresses::tests());
     tests.extend(announcements::tests());

@@ -82,6 +82,18 @@ pub(crate) mod links {
                 state.wait_operational(self.id, timeout_milliseconds)
             })
         }
+        pub(crate) fn set_controller(&self, controller: Option<&Self>) -> Result<(), Failure> {
+            with(|state| {
+                state.call("link.set-controller", self.id)?;
+                state.set_controller(self.id, controller.map(|controller| controller.id))
+            })
+        }
+        pub(crate) fn move_to(&self, namespace: &Netns, changes: &LinkChanges) -> Result<Self, Failure> {
+            with(|state| {
+                state.call("link.move-to", self.id)?;
+                Ok(Self { id: state.move_link(self.id, namespace.number, changes)? })
+            })
+        }
         pub(crate) fn delete(&self) -> Result<(), Failure> {
             with(|state| {
                 state.call("link.delete", self.id)?;
@@ -118,6 +130,33 @@ pub(crate) mod links {
             state.call("links.create-veth", container_end.name.as_deref().unwrap_or_default())?;
             let (one, two) = state.create_veth((container.number, container_end), (host.number, host_end))?;
             Ok((Link { id: one }, Link { id: two }))
+        })
+    }
+}
+
+pub(crate) mod virtual_links {
+    use super::links::Link;
+    use super::namespaces::Netns;
+    use super::*;
+    use contract::virtual_links::{LinkKind, LinkOptions};
+
+    pub(crate) fn create(
+        namespace: &Netns,
+        name: &str,
+        kind: &LinkKind,
+        options: &LinkOptions,
+        lower: Option<&Link>,
+    ) -> Result<Link, Failure> {
+        with(|state| {
+            state.call("virtual-links.create", name)?;
+            let lower = lower.map(|lower| lower.id);
+            Ok(Link { id: state.create_virtual_link(namespace.number, name, kind, options, lower)? })
+        })
+    }
+    pub(crate) fn describe(link: &Link) -> Result<Option<LinkKind>, Failure> {
+        with(|state| {
+            state.call("virtual-links.describe", link.id)?;
+            state.link_kind(link.id)
         })
     }
 }

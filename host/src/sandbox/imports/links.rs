@@ -83,6 +83,37 @@ impl links::HostLink for Guest {
         })
     }
 
+    fn set_controller(&mut self, link: LinkResource, controller: Option<LinkResource>) -> Answer<()> {
+        let link = self.link(&link)?;
+        let controller = controller.map(|controller| self.link(&controller)).transpose()?;
+        self.call(Function::LinkSetController, || {
+            let elsewhere = |other: &&LinkHandle| !other.namespace.netns.is_same(&link.namespace.netns);
+            if controller.as_ref().filter(elsewhere).is_some() {
+                return Err(weir_native::Error::new(
+                    weir_native::ErrorKind::Invalid,
+                    "put a link under a controller: they are in different namespaces",
+                ));
+            }
+            native::set_controller(&link.namespace.netns, link.index, controller.map(|controller| controller.index))
+        })
+    }
+
+    fn move_to(
+        &mut self,
+        link: LinkResource,
+        namespace: NamespaceResource,
+        changes: LinkChanges,
+    ) -> Answer<LinkResource> {
+        let (link, target) = (self.link(&link)?, self.namespace(&namespace)?);
+        let moved = self.call(Function::LinkMoveTo, || {
+            native::move_to(&link.namespace.netns, link.index, &target.netns, &self::changes(changes))
+        })?;
+        Ok(match moved {
+            Ok(index) => Ok(self.hand_out_link(&target, index)?),
+            Err(failure) => Err(failure),
+        })
+    }
+
     fn delete(&mut self, link: LinkResource) -> Answer<()> {
         let link = self.link(&link)?;
         self.call(Function::LinkDelete, || {

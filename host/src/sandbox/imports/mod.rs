@@ -17,6 +17,7 @@ mod rules;
 mod state;
 mod sysctls;
 mod traffic_control;
+mod virtual_links;
 
 use wasmtime::component::{HasSelf, Linker};
 
@@ -46,6 +47,7 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "links" => add!(links),
             "bridges" => add!(bridges),
             "addresses" => add!(addresses),
+            "virtual-links" => add!(virtual_links),
             "routes" => add!(routes),
             "rules" => add!(rules),
             "neighbors" => add!(neighbors),
