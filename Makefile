@@ -21,12 +21,14 @@ export CC_$(subst -,_,$(CARGO_BUILD_TARGET)) ?= cc
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 RELEASE := $(TARGET_DIR)/$(CARGO_BUILD_TARGET)/release
 WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
+# What the tests wrote down of what they ran.
+RECORDS := $(abspath $(TARGET_DIR))/tests
 # Plugins that only the tests use, built for wasm32-wasip2.
 GUESTS := wasi-probe unruly
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-guests demo test test-vm install lint bench clean setup-rust setup-test setup-vm
+.PHONY: help build build-guests demo test test-vm verified install lint bench clean setup-rust setup-test setup-vm
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,11 +63,18 @@ demo: build ## Two containers, a network, packets, and nothing left at the end
 test: build-guests ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
 	cargo test --locked --workspace --exclude weir-tests
-	WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests
+	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
+	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl cargo test --locked --package weir-tests
 
 test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
 	@tests/setup.sh vm
-	WEIR_DIST=$(abspath $(DIST)) tests/vm/run.sh
+	@mkdir -p $(RECORDS)
+	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORDS=$(RECORDS) tests/vm/run.sh
+
+verified: ## Write docs/reference/verified.md from what `make test` and `make test-vm` have found
+	cargo run --quiet --locked --package weir-tests --bin evidence -- page $(RECORDS)/native.jsonl $(RECORDS)/vm.jsonl \
+		>$(RECORDS)/verified.md
+	mv $(RECORDS)/verified.md docs/reference/verified.md
 
 install: ## Install below DESTDIR and PREFIX (after `make build`)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/weir $(DESTDIR)$(PREFIX)/share/weir/plugins

@@ -1,7 +1,7 @@
 //! One run of a plugin by the execution contract of the CNI specification.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -12,10 +12,12 @@ use serde_json::Value;
 
 use crate::container::Container;
 use crate::programs::Programs;
+use crate::record::Calls;
 
 /// A plugin about to be run. Starts with a complete environment; tests take from it and add to it.
 #[derive(Debug, Clone)]
 pub struct Call {
+    calls: Calls,
     program: PathBuf,
     environment: BTreeMap<OsString, OsString>,
     input: Vec<u8>,
@@ -48,7 +50,8 @@ pub struct CniError {
 impl Call {
     /// A command to a plugin, for container ID `none` in a namespace that does not exist, interface `eth0`.
     pub fn new(programs: &Programs, plugin: &str, command: &str) -> Result<Self> {
-        let mut call = Self { program: programs.find(plugin)?, environment: BTreeMap::new(), input: Vec::new() };
+        let (calls, program) = (programs.calls.clone(), programs.find(plugin)?);
+        let mut call = Self { calls, program, environment: BTreeMap::new(), input: Vec::new() };
         // Programs that the native plugins start.
         call = call.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").env("CNI_COMMAND", command);
         call = call.env("CNI_CONTAINERID", "none").env("CNI_NETNS", "/run/netns/none");
@@ -73,7 +76,7 @@ impl Call {
 
     /// Take a variable away.
     pub fn unset(mut self, name: &str) -> Self {
-        self.environment.remove(std::ffi::OsStr::from_bytes(name.as_bytes()));
+        self.environment.remove(OsStr::from_bytes(name.as_bytes()));
         self
     }
 
@@ -99,6 +102,9 @@ impl Call {
             let _ = stdin.write_all(&self.input);
         }
         let output = child.wait_with_output()?;
+        if let Some(command) = self.environment.get(OsStr::new("CNI_COMMAND")) {
+            self.calls.count(&self.program, &command.to_string_lossy(), output.status.success());
+        }
         Ok(Answer {
             status: output.status.code(),
             stdout: String::from_utf8(output.stdout).context("standard output is not UTF-8")?,

@@ -9,6 +9,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::host::Host;
 use crate::privileges::{self, Privileges};
+use crate::record::{self, Calls};
 
 /// A named test.
 pub struct Test {
@@ -62,14 +63,24 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
     // Before anything starts a thread.
     let privileges = privileges::obtain();
     let arguments = Arguments::from_args();
+    let is_selected = match record::selection() {
+        Ok(is_selected) => is_selected,
+        Err(error) => {
+            eprintln!("{error:#}");
+            return ExitCode::FAILURE;
+        }
+    };
     let trials = tests
         .into_iter()
+        .filter(|test| is_selected(&test.name))
         .map(|Test { name, body }| {
-            Trial::ignorable_test(name, move || {
-                if let Privileges::None(reason) = privileges {
-                    return Ok(Completion::ignored_with(Skipped(reason.clone())));
-                }
-                judge(in_thread(body))
+            Trial::ignorable_test(name.clone(), move || {
+                let calls = Calls::default();
+                let result = match privileges {
+                    Privileges::None(reason) => Err(skip(reason.clone())),
+                    _ => in_thread(body, calls.clone()),
+                };
+                judge(&name, result, &calls)
             })
         })
         .collect();
@@ -79,8 +90,9 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
 }
 
 /// Namespaces belong to threads, and the harness uses its own again: a thread per test.
-fn in_thread(body: Box<dyn FnOnce() -> Result<()> + Send>) -> Result<()> {
+fn in_thread(body: Box<dyn FnOnce() -> Result<()> + Send>, calls: Calls) -> Result<()> {
     let thread = std::thread::Builder::new().name("test".into()).spawn(move || {
+        calls.begin();
         catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
             let text = panic.downcast_ref::<String>().cloned();
             let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
@@ -90,13 +102,15 @@ fn in_thread(body: Box<dyn FnOnce() -> Result<()> + Send>) -> Result<()> {
     thread.join().unwrap_or_else(|_| Err(anyhow::anyhow!("the test's thread died")))
 }
 
-fn judge(result: Result<()>) -> Result<Completion, Failed> {
-    match result {
-        Ok(()) => Ok(Completion::Completed),
+fn judge(name: &str, result: Result<()>, calls: &Calls) -> Result<Completion, Failed> {
+    let (outcome, reason, verdict) = match result {
+        Ok(()) => ("passed", String::new(), Ok(Completion::Completed)),
         Err(error) => match error.downcast_ref::<Skipped>() {
             // The harness prints it behind the test's name.
-            Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => Err(Failed::from(format!("{error:#}"))),
+            Some(reason) => ("skipped", reason.0.clone(), Ok(Completion::ignored_with(reason))),
+            None => ("failed", format!("{error:#}"), Err(Failed::from(format!("{error:#}")))),
         },
-    }
+    };
+    record::write(name, outcome, &reason, calls).map_err(|error| Failed::from(format!("{error:#}")))?;
+    verdict
 }

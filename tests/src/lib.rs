@@ -13,6 +13,7 @@ pub mod host;
 pub mod lifecycle;
 pub mod privileges;
 pub mod programs;
+pub mod record;
 pub mod residue;
 pub mod rootfs;
 pub mod snapshot;

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::harness::skip;
 use crate::host::output;
+use crate::record::Calls;
 
 /// Where Debian's package containernetworking-plugins puts its programs.
 const NATIVE: &str = "/usr/lib/cni";
@@ -17,11 +18,18 @@ const NATIVE: &str = "/usr/lib/cni";
 pub struct Programs {
     /// The directories.
     pub directories: Vec<PathBuf>,
+    /// Where calls are counted.
+    pub(crate) calls: Calls,
 }
 
 static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
 
 impl Programs {
+    /// Those in a directory.
+    pub fn of(directory: impl Into<PathBuf>) -> Self {
+        Self { directories: vec![directory.into()], calls: Calls::of_this_test() }
+    }
+
     /// Weir's plugins. Installed once for each test program, from `WEIR_DIST` or `dist` in the workspace. With
     /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves. `WEIR_TESTS_BIN`
     /// names a directory into which they are installed already.
@@ -30,11 +38,11 @@ impl Programs {
             return Self::native();
         }
         if let Some(directory) = std::env::var_os("WEIR_TESTS_BIN") {
-            return Ok(Self { directories: vec![directory.into()] });
+            return Ok(Self::of(directory));
         }
         let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
         let directory = installed.as_ref().map_err(|error| anyhow!("{error}"))?;
-        Ok(Self { directories: vec![directory.clone()] })
+        Ok(Self::of(directory))
     }
 
     /// Debian's native plugins; the test is skipped where they are missing.
@@ -42,7 +50,7 @@ impl Programs {
         if !Path::new(NATIVE).join("bridge").exists() {
             return Err(skip(format!("no plugins in {NATIVE} (Debian package containernetworking-plugins)")));
         }
-        Ok(Self { directories: vec![NATIVE.into()] })
+        Ok(Self::of(NATIVE))
     }
 
     /// These, and where they have no such plugin, others.
@@ -78,6 +86,12 @@ impl Programs {
 pub fn dist() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     std::env::var_os("WEIR_DIST").map_or_else(|| workspace.join("dist"), PathBuf::from)
+}
+
+/// The plugins that the Makefile, whose text this is, builds: the value of PLUGINS.
+pub fn bundled(makefile: &str) -> Vec<String> {
+    let value = makefile.split_once("PLUGINS := \\\n").map_or("", |(_, rest)| rest);
+    value.lines().map_while(|line| line.strip_suffix('\\')).map(|line| line.trim().to_owned()).collect()
 }
 
 fn install() -> Result<PathBuf> {

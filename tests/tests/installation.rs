@@ -63,7 +63,7 @@ impl Installed {
         static CONTAINERS: AtomicU32 = AtomicU32::new(0);
         let container = host.container(&format!("c{}", CONTAINERS.fetch_add(1, Ordering::Relaxed)))?;
         let config = json!({"cniVersion": "1.0.0", "name": "net", "type": plugin});
-        let programs = Programs { directories: vec![self.directory.clone()] };
+        let programs = Programs::of(self.directory.clone());
         Ok(Call::new(&programs, plugin, command)?.container(&container).config(&config))
     }
 

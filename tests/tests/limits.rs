@@ -43,7 +43,7 @@ fn call(host: &Host, deed: &str) -> Result<Call> {
     ensure!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let container = host.container("c1")?;
     let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "unruly", "deed": deed});
-    Ok(Call::new(&Programs { directories: vec![directory] }, "unruly", "ADD")?.container(&container).config(&config))
+    Ok(Call::new(&Programs::of(directory), "unruly", "ADD")?.container(&container).config(&config))
 }
 
 fn stopped(host: &Host, deed: &str, word: &str) -> Result<()> {

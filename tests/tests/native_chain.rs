@@ -27,7 +27,7 @@ fn choose(host: &Host, ours: &[&str], all: &[&str]) -> Result<(Programs, Program
     for plugin in all.iter().filter(|plugin| !ours.contains(plugin)) {
         std::os::unix::fs::symlink(native.find(plugin)?, others.join(plugin))?;
     }
-    Ok((weir, Programs { directories: vec![others] }))
+    Ok((weir, Programs::of(others)))
 }
 
 /// The chain of bridge, tuning and portmap; these types are ours, the rest is native. A runtime has both directories

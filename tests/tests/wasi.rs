@@ -26,7 +26,7 @@ fn call(host: &Host) -> Result<Call> {
     ensure!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     let container = host.container("c1")?;
     let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "wasi-probe"});
-    let programs = Programs { directories: vec![directory] };
+    let programs = Programs::of(directory);
     Ok(Call::new(&programs, "wasi-probe", "ADD")?
         .container(&container)
         .env("WEIR_LOG", "info")

@@ -3,8 +3,12 @@
 #
 # usage: run.sh [TEST-PROGRAM-FILE...] [-- ARGUMENT...]
 #
-# Without files the test targets named in VM_TESTS are built and run. The arguments go to each program: a part of the
-# names of the tests to run, say. One may name a target of the tests instead of a file: run.sh plugins -- vrf
+# The arguments go to each program: a part of the names of the tests to run, say. One may name a target of the tests
+# instead of a file: run.sh plugins -- vrf
+#
+# Without files: all of the programs of weir-native, the tests that `make test` has skipped on this machine (its record
+# tells), and a sample of the others. Then every command of every plugin must be proved here or there. VM_TESTS names
+# targets of the tests to run as a whole instead.
 #
 # The kernel is Debian's, unpacked into a cache directory and not installed. The machine sees this one's root file
 # system read-only over 9p, with an overlay in its memory on top. A skipped test counts as failed here: the machine
@@ -13,8 +17,8 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 workspace=$(cd "$here/../.." && pwd)
-tests=${VM_TESTS:-bridge_vlan plugin_keys conformance}
 limit=${VM_TIMEOUT:-1200}
+records=${WEIR_TESTS_RECORDS:-${CARGO_TARGET_DIR:-$workspace/target}/tests}
 cache=${VM_CACHE:-${CARGO_TARGET_DIR:-$workspace/target}/vm}
 export WEIR_DIST="${WEIR_DIST:-$workspace/dist}"
 
@@ -61,41 +65,51 @@ release=$(ls "$cache/kernel/lib/modules")
 modules="$cache/kernel/lib/modules/$release"
 
 # 2. The programs to run.
-named=""
+work=$(mktemp -d "$cache/run.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+files=""
+targets=${VM_TESTS:-}
 while [ $# -gt 0 ] && [ "$1" != -- ]; do
-    named="$named $1"
+    case $1 in
+        */*) files="$files $1" ;;
+        *) targets="$targets $1" ;;
+    esac
     shift
 done
 [ $# -eq 0 ] || shift
 arguments="$*"
-files=""
-for name in $named; do
-    case $name in
-        */*) files="$files $name" ;;
-        *) targets_named="${targets_named:-} $name" ;;
-    esac
-done
-# shellcheck disable=SC2086
-set -- $files
-if [ $# -eq 0 ]; then
-    tests=${targets_named:-$tests}
-    echo "test-vm: building $tests"
-    targets=""
-    for test in $tests; do targets="$targets --test $test"; done
-    # shellcheck disable=SC2086
-    built=$(cd "$workspace" && cargo test --locked --package weir-tests --no-run --message-format json $targets |
-        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p')
-    # shellcheck disable=SC2086
-    set -- $built
-    [ $# -gt 0 ] || fail "cargo built no test program"
+
+# Paths of the test programs of a package; what comes after its name goes to cargo.
+build() {
+    (cd "$workspace" && cargo test --locked --no-run --message-format json --package "$@") |
+        sed -n '/"kind":\["test"\]/s/.*"executable":"\([^"]*\)".*/\1/p'
+}
+whole=""
+if [ -z "$files$targets" ]; then
+    whole=yes
+    [ -s "$records/native.jsonl" ] || fail "no record of make test in $records: run that first, or name programs"
+    evidence=$(cd "$workspace" && cargo build --quiet --locked --package weir-tests --bin evidence --message-format json |
+        sed -n '/"name":"evidence"/s/.*"executable":"\([^"]*\)".*/\1/p')
+    "$evidence" select "$records/native.jsonl" >"$work/only"
+    targets=$(cut -d ' ' -f 1 "$work/only" | sort -u)
+    files=$(build weir-native --test network --test firewall)
 fi
+if [ -n "$targets" ]; then
+    echo "test-vm: building" $targets
+    options=""
+    for target in $targets; do options="$options --test $target"; done
+    # shellcheck disable=SC2086 # words
+    built=$(build weir-tests $options)
+    [ -n "$built" ] || fail "cargo built no test program"
+    files="$files $built"
+fi
+# shellcheck disable=SC2086 # words
+set -- $files
 for program in "$@"; do
     [ -x "$program" ] || fail "$program is not an executable file"
 done
 
-# 3. A file system to start from: busybox, and what is needed to reach the real one.
-work=$(mktemp -d "$cache/run.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+# 3. The plugins, and a file system to start from: busybox, and what is needed to reach the real one.
 # Compiling takes its time without a real processor; code is compiled for the baseline of the architecture.
 "$WEIR_DIST/bin/weir" install --bin-dir "$work/bin" --grant-requested "$WEIR_DIST"/plugins/*.wasm >"$work/install" ||
     fail "weir install: $(cat "$work/install")"
@@ -120,6 +134,7 @@ sed -e "s|@MODULES@|$modules|g" -e "s|@WEIR_DIST@|$WEIR_DIST|g" -e "s|@BIN@|$wor
 chmod 755 "$root/init"
 printf '%s\n' "$@" >"$root/programs"
 printf '%s\n' "$arguments" >"$root/arguments"
+[ -z "$whole" ] || cp "$work/only" "$root/only"
 (cd "$root" && find . | cpio --quiet -o -H newc | gzip -1) >"$work/initrd"
 
 # 4. Run.
@@ -139,7 +154,7 @@ timeout --foreground "$limit" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -sm
     -kernel "$cache/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off" \
     -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
-    </dev/null 2>"$work/stderr" | sed -u 's|\r||g' | tee "$work/output"
+    </dev/null 2>"$work/stderr" | sed -u 's|\r||g' | tee "$work/output" | grep -v '^test-vm-record: '
 set -e
 
 # 5. Judge.
@@ -147,12 +162,16 @@ grep -qx 'test-vm: all programs ended' "$work/output" || {
     tail -n 5 "$work/stderr" >&2
     fail "the machine died or ran longer than $limit s"
 }
+sed -n 's/^test-vm-record: //p' "$work/output" >"$work/record"
 bad=$(sed -n 's/^test-vm: failed: //p' "$work/output")
 [ -z "$bad" ] || fail "failed: $bad"
-if grep -q 'skipped: ' "$work/output"; then
-    grep 'skipped: ' "$work/output" >&2
+if grep 'skipped: ' "$work/output" >&2; then
     fail "tests were skipped, and this machine is there to run them"
 fi
 passed=$(grep -c '^test result: ok' "$work/output")
 [ "$passed" -eq $# ] || fail "$passed of $# programs told their result"
-echo "test-vm: $# programs passed"
+echo "test-vm: $# programs passed, $(grep -c '^test .* ok$' "$work/output") tests"
+if [ -n "$whole" ]; then
+    mv "$work/record" "$records/vm.jsonl"
+    "$evidence" judge "$records/native.jsonl" "$records/vm.jsonl"
+fi

@@ -38,7 +38,7 @@ pub(crate) fn all() -> Vec<Case> {
     }
     vec![
         case(&["an empty process (true, on both sides)"], |_, _| {
-            let anywhere = Programs { directories: vec!["/usr/bin".into(), "/bin".into()] };
+            let anywhere = Programs::of("/usr/bin").then(Programs::of("/bin"));
             Ok(repeated(Call::new(&anywhere, "true", "VERSION")?))
         }),
         case(&["VERSION"], |_, programs| {

@@ -45,7 +45,7 @@ impl Options {
 
     pub(crate) fn native_programs(&self) -> Result<Programs> {
         match std::env::var_os("WEIR_BENCH_NATIVE") {
-            Some(directory) => Ok(Programs { directories: vec![directory.into()] }),
+            Some(directory) => Ok(Programs::of(directory)),
             None => Programs::native(),
         }
     }
