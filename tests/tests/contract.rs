@@ -1,7 +1,7 @@
 //! The published shape of the contract: all of `weir:cni` as it was published, without comments, is in
 //! `tests/contract/weir-cni-0.1.0.wit`. A component that was built against it must keep working, so that a change is
 //! never made by accident.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 
