@@ -153,7 +153,8 @@ fn to_route(route: &ResultRoute, ips: &[&IpConfig], index: u32) -> Route {
     }
 }
 
-/// CHECK: every address is on the link, and its prefix is routed.
+/// CHECK: every address is on the link, and its prefix is routed, in the main table or in one that a plugin later in the
+/// chain moved the link's routes to.
 pub fn check_addresses(target: &Target<'_>, ips: &[IpConfig]) -> Result<()> {
     if ips.is_empty() {
         return Ok(());
@@ -166,7 +167,11 @@ pub fn check_addresses(target: &Target<'_>, ips: &[IpConfig]) -> Result<()> {
             return Err(Error::internal(format!("address {address} is not on {}", target.name)));
         }
         let whole = address.prefix_len() == address.max_prefix_len();
-        if !whole && !routes.iter().any(|route| same_network(route.destination, address)) {
+        let leads_there = |route: &Route| same_network(route.destination, address);
+        if !whole
+            && !routes.iter().any(leads_there)
+            && !routes_of_all_tables(target.netns, Some(target.index))?.iter().any(leads_there)
+        {
             return Err(Error::internal(format!(
                 "{} has {address}, but no route leads to {}",
                 target.name,
@@ -178,7 +183,7 @@ pub fn check_addresses(target: &Target<'_>, ips: &[IpConfig]) -> Result<()> {
 }
 
 /// CHECK: every route is there, by destination and gateway. The gateway of a default route is not compared, because
-/// plugins later in the chain may have changed it.
+/// plugins later in the chain may have changed it. They may also have moved routes of the main table to another.
 pub fn check_routes(netns: &Netns, wanted: &[ResultRoute]) -> Result<()> {
     let mut tables: Vec<Option<u32>> = Vec::with_capacity(1);
     for route in wanted {
@@ -190,10 +195,14 @@ pub fn check_routes(netns: &Netns, wanted: &[ResultRoute]) -> Result<()> {
         let present = netns.routes(RouteFilter { table, ..RouteFilter::default() }).context("list routes")?;
         for route in wanted.iter().filter(|route| route.table == table) {
             let is_default = route.dst.prefix_len() == 0;
-            let found = present.iter().any(|have| {
+            let fits = |have: &Route| {
                 same_network(have.destination, route.dst)
                     && (is_default || route.gw.is_none() || have.gateway == route.gw)
-            });
+            };
+            let mut found = present.iter().any(fits);
+            if !found && table.is_none() {
+                found = routes_of_all_tables(netns, None)?.iter().any(fits);
+            }
             if !found {
                 let via = route.gw.map(|gateway| format!(" via {gateway}")).unwrap_or_default();
                 return Err(Error::internal(format!("the route to {}{via} is missing", route.dst)));
@@ -201,6 +210,12 @@ pub fn check_routes(netns: &Netns, wanted: &[ResultRoute]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// All routes through the link. Plugins such as sbr and vrf move them to other tables.
+fn routes_of_all_tables(netns: &Netns, link: Option<u32>) -> Result<Vec<Route>> {
+    let filter = RouteFilter { link, table: Some(RouteFilter::ALL_TABLES), ..RouteFilter::default() };
+    Ok(netns.routes(filter).context("list the routes of all tables")?)
 }
 
 fn same_network(one: IpNet, other: IpNet) -> bool {

@@ -17,6 +17,9 @@ use crate::{Error, ErrorKind, Result};
 /// Number of the table that ordinary routes are in.
 const MAIN: u32 = 254;
 
+/// What stands for all tables in a filter (RT_TABLE_UNSPEC).
+const ALL: u32 = 0;
+
 /// A unicast route, as it is or as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -79,7 +82,7 @@ pub struct RouteFilter {
     pub family: Option<IpFamily>,
     /// Only routes that leave by this link.
     pub link: Option<u32>,
-    /// Only this table; none: main.
+    /// Only this table; none: main; 0: all tables.
     pub table: Option<u32>,
 }
 
@@ -158,7 +161,7 @@ pub fn list(namespace: &Netns, filter: &RouteFilter) -> Result<Vec<Route>> {
                 && message.header.kind == RouteType::Unicast
             {
                 routes.extend(describe(&message).into_iter().filter(|route| {
-                    route.table == Some(table) && (filter.link.is_none() || route.link == filter.link)
+                    (table == ALL || route.table == Some(table)) && (filter.link.is_none() || route.link == filter.link)
                 }));
             }
         }

@@ -73,8 +73,13 @@ pub struct RouteFilter {
     pub family: Option<IpFamily>,
     /// Only routes that leave by this link.
     pub link: Option<u32>,
-    /// Only this table; none: main.
+    /// Only this table; none: main; [`ALL_TABLES`](Self::ALL_TABLES): all.
     pub table: Option<u32>,
+}
+
+impl RouteFilter {
+    /// Stands for all tables.
+    pub const ALL_TABLES: u32 = 0;
 }
 
 impl Netns {

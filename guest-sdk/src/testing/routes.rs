@@ -252,7 +252,7 @@ impl State {
         let fits = |route: &Route| {
             filter.family.is_none_or(|family| family_of(destination(route).addr()) == family)
                 && filter.link.is_none_or(|link| route.link == Some(link))
-                && route.table == Some(filter.table.unwrap_or(MAIN))
+                && (filter.table == Some(0) || route.table == Some(filter.table.unwrap_or(MAIN)))
         };
         self.namespace(namespace).routes.iter().map(|entry| entry.route).filter(fits).collect()
     }
