@@ -10,6 +10,7 @@ PLUGINS := \
 	host-local \
 	loopback \
 	portmap \
+	sbr \
 	static \
 	tuning \
 

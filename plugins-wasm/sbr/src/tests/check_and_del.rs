@@ -59,7 +59,7 @@ fn del_removes_rules_and_tables_and_can_be_repeated() {
 #[test]
 fn del_finds_the_addresses_on_the_interface_or_in_the_result_or_nowhere() {
     // No prevResult.
-    let world = super::world(&DUAL);
+    let world = world(&DUAL);
     let keys = config(&DUAL, json!({}));
     world.add::<Sbr>(&keys).unwrap();
     let without = config(&DUAL, json!({"prevResult": null}));
@@ -67,7 +67,7 @@ fn del_finds_the_addresses_on_the_interface_or_in_the_result_or_nowhere() {
     assert!(rules(&world).is_empty());
 
     // No interface.
-    let world = super::world(&DUAL);
+    let world = world(&DUAL);
     let later = later(&world, &keys);
     world.container().delete_link("net1");
     world.del::<Sbr>(&later).unwrap();
