@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use weir_tests::configs::{VERSIONS, with};
-use weir_tests::{Call, Chain, Container, Host, Programs, configs, residue, run, test};
+use weir_tests::{Call, Chain, Container, Host, Programs, configs, programs, residue, run, test};
 
+/// Those whose results are looked at in each version; the life of every other is in the test program `plugins`.
 const PLUGINS: [&str; 6] = ["bridge", "host-local", "loopback", "portmap", "static", "tuning"];
 
 fn main() -> ExitCode {
@@ -17,8 +18,12 @@ fn main() -> ExitCode {
         for version in VERSIONS {
             tests.push(test(format!("{plugin}_speaks_{version}"), move |host| speaks(host, plugin, version)));
         }
-        tests.push(test(format!("{plugin}_tells_its_versions"), move |_| versions(plugin)));
-        tests.push(test(format!("{plugin}_without_a_command_tells_what_it_is"), move |_| about(plugin)));
+    }
+    let makefile = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Makefile")).unwrap();
+    for plugin in programs::bundled(&makefile) {
+        let (one, two) = (plugin.clone(), plugin.clone());
+        tests.push(test(format!("{plugin}_tells_its_versions"), move |_| versions(&one)));
+        tests.push(test(format!("{plugin}_without_a_command_tells_what_it_is"), move |_| about(&two)));
     }
     tests.push(test("keys_are_found_whatever_their_case_and_unknown_ones_ignored", key_case));
     tests.push(test("a_missing_version_means_0_1_0", missing_version));
@@ -151,8 +156,19 @@ fn shape(plugin: &str, version: &str, result: &Value) -> Result<()> {
     Ok(())
 }
 
+/// The oldest version that a plugin speaks: what it does cannot be told in older ones.
+fn oldest(plugin: &str) -> &'static str {
+    match plugin {
+        "bandwidth" | "firewall" => "0.3.0",
+        "vrf" => "0.3.1",
+        _ => "0.1.0",
+    }
+}
+
 fn versions(plugin: &str) -> Result<()> {
     let programs = Programs::weir()?;
+    let newest = programs.newest();
+    let spoken: Vec<_> = VERSIONS.into_iter().filter(|version| (oldest(plugin)..=newest).contains(version)).collect();
     for version in VERSIONS {
         let call = Call::new(&programs, plugin, "VERSION")?.config(&json!({"cniVersion": version}));
         // Runtimes send dummies, or nothing at all.
@@ -161,10 +177,13 @@ fn versions(plugin: &str) -> Result<()> {
         for call in [bare, dummy] {
             let answer = if programs.are_native() { call.env("CNI_PATH", "/x").ok()? } else { call.ok()? };
             let known: Vec<_> = answer["supportedVersions"].as_array().into_iter().flatten().collect();
-            for version in VERSIONS.iter().take(if programs.are_native() { 6 } else { 7 }) {
-                ensure!(known.iter().any(|known| *known == version), "{version} is missing in {answer}");
-            }
+            ensure!(programs.are_native() || known == spoken, "wanted {spoken:?}: {answer}");
             ensure!(programs.are_native() || answer["cniVersion"] == version, "asked in {version}: {answer}");
+        }
+        if !programs.are_native() && !spoken.contains(&version) {
+            let add = Call::new(&programs, plugin, "ADD")?.config(&configs::alone(version, &json!({"type": plugin})));
+            let error = add.error()?;
+            ensure!(error.code == 1, "version {version}: {error:?}");
         }
     }
     Ok(())
@@ -174,7 +193,19 @@ fn about(plugin: &str) -> Result<()> {
     let call = Call::new(&Programs::weir()?, plugin, "")?.unset("CNI_COMMAND");
     let answer = call.run()?;
     ensure!(answer.status == Some(0) && answer.stdout.is_empty() && !answer.stderr.is_empty(), "{answer:?}");
+    // Nomad takes the first word that is a version, older ones the last, and wants 0.4.0 or later of the plugins of its
+    // bridge networks.
+    let found: Vec<_> = answer.stderr.split_whitespace().filter_map(version_of).collect();
+    for version in [found.first(), found.last()] {
+        let version = version.with_context(|| format!("no version in {}", answer.stderr))?;
+        ensure!(version.as_slice() >= [0, 4, 0].as_slice(), "Nomad reads version {version:?}: {}", answer.stderr);
+    }
     Ok(())
+}
+
+/// The numbers of a word such as `v1.2.3`; none: no version.
+fn version_of(word: &str) -> Option<Vec<u64>> {
+    word.strip_prefix('v').unwrap_or(word).split('.').map(|number| number.parse().ok()).collect()
 }
 
 fn key_case(host: &Host) -> Result<()> {
