@@ -98,11 +98,13 @@ fn networks() -> Vec<(&'static str, fn() -> Network)> {
             let tuning = json!({"type": "tuning", "mtu": 1400, "promisc": true, "mac": "02:00:00:00:00:07"});
             Network::new([bridge(), tuning])
         }),
+        // Ours names the chain of an attachment, and the IFB, by the interface too; the native plugins look for the names
+        // without.
         ("portmap", || {
             Network::new([bridge(), configs::portmap("iptables")])
                 .capabilities(json!({"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}))
+                .one_way()
         }),
-        // Ours names the IFB by the interface too, and the native plugin looks for the name without.
         ("bandwidth", || {
             let rates = json!({"ingressRate": 1_000_000, "ingressBurst": 800_000, "egressRate": 1_000_000, "egressBurst": 800_000});
             Network::new([bridge(), with(&json!({"type": "bandwidth"}), rates)]).one_way()
@@ -146,6 +148,10 @@ fn move_over(host: &Host, network: &Network, first: &Programs, then: &Programs) 
         add_and_delete(network, programs, &zero)?;
     }
     let container = host.container("one")?;
+    if network.interface == "lo" {
+        // DEL sets it down, as it is in a container that was never attached.
+        container.run("ip", ["link", "set", "lo", "down"])?;
+    }
     let before = snapshot(&container)?;
     let chain = network.chain(first);
     let result = chain.add_interface(&container, network.interface).context("ADD by the first")?;
