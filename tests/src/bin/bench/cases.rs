@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use weir_tests::configs::{alone, bridge, host_local, with};
-use weir_tests::{Answer, Call, Container, Host, Programs};
+use weir_tests::configs::{alone, bridge, host_local, portmap, tuning, with};
+use weir_tests::{Answer, Call, Chain, Container, Host, Programs};
 
 use crate::PAUSE;
 
@@ -91,7 +91,86 @@ pub(crate) fn all() -> Vec<Case> {
             },
             note: Some(nftables_used),
         },
+        case(&["ptp ADD", "ptp DEL"], |host, programs| {
+            let config = json!({"type": "ptp", "ipam": host_local(&["10.1.0.0/16"])});
+            add_and_del(host, &programs, "ptp", &config, "eth0")
+        }),
+        case(&["macvlan ADD", "macvlan DEL"], |host, programs| {
+            host.run("ip", ["link", "add", "up0", "up", "type", "veth", "peer", "name", "wire"])?;
+            let config = json!({"type": "macvlan", "master": "up0", "ipam": host_local(&["10.1.0.0/16"])});
+            add_and_del(host, &programs, "macvlan", &config, "eth0")
+        }),
+        case(&["tuning ADD", "tuning DEL"], |host, programs| last_of_chain(host, &programs, tuning())),
+        case(&["portmap ADD, iptables", "portmap DEL, iptables"], |host, programs| {
+            last_of_chain(host, &programs, portmap("iptables"))
+        }),
+        case(&["firewall ADD, iptables", "firewall DEL, iptables"], |host, programs| {
+            last_of_chain(host, &programs, json!({"type": "firewall", "backend": "iptables"}))
+        }),
+        Case {
+            rows: &["firewall ADD, as it comes", "firewall DEL, as it comes"],
+            prepare: |host, programs| last_of_chain(host, &programs, json!({"type": "firewall"})),
+            note: Some(|_| Ok(Some("native: by iptables".to_owned()))),
+        },
+        case(&["bandwidth ADD", "bandwidth DEL"], |host, programs| last_of_chain(host, &programs, bandwidth())),
+        case(&["sbr ADD", "sbr DEL"], |host, programs| last_of_chain(host, &programs, json!({"type": "sbr"}))),
+        case(&["chain of five ADD", "chain of five DEL"], chain_of_five),
     ]
+}
+
+fn bandwidth() -> Value {
+    json!({"type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 800_000,
+        "egressRate": 8_000_000, "egressBurst": 800_000})
+}
+
+/// What many nodes have: bridge with masquerade, portmap, tuning, firewall, bandwidth, all by iptables.
+fn chain_of_five(host: &Host, programs: Programs) -> Result<Bench> {
+    let firewall = json!({"type": "firewall", "backend": "iptables"});
+    let plugins = [masquerade("iptables"), portmap("iptables"), tuning(), firewall, bandwidth()];
+    let (container, chain) = (host.container("measured")?, chain(&programs, &plugins));
+    Ok(Box::new(move |times| {
+        let (adds, result) = up(&chain, &container)?;
+        std::thread::sleep(PAUSE);
+        let dels = down(&chain, &container, &result)?;
+        times.extend([adds.iter().sum::<Duration>(), dels.iter().sum()]);
+        Ok(())
+    }))
+}
+
+/// ADD and DEL of a plugin that comes after a bridge.
+fn last_of_chain(host: &Host, programs: &Programs, plugin: Value) -> Result<Bench> {
+    let (container, chain) = (host.container("measured")?, chain(programs, &[bridge(&["10.1.0.0/16"]), plugin]));
+    Ok(Box::new(move |times| {
+        let (adds, result) = up(&chain, &container)?;
+        std::thread::sleep(PAUSE);
+        let dels = down(&chain, &container, &result)?;
+        // DEL goes backwards.
+        times.extend(adds.last().into_iter().chain(dels.first()));
+        Ok(())
+    }))
+}
+
+fn chain(programs: &Programs, plugins: &[Value]) -> Chain {
+    let port = json!({"hostPort": 8080, "containerPort": 80, "protocol": "tcp"});
+    Chain::new(programs, "net", plugins).version("1.0.0").capabilities(json!({"portMappings": [port]}))
+}
+
+/// ADD of each plugin: how long it took, and the last result.
+fn up(chain: &Chain, container: &Container) -> Result<(Vec<Duration>, Value)> {
+    let (mut times, mut result) = (Vec::new(), Value::Null);
+    for plugin in &chain.plugins {
+        result = time(&chain.call("ADD", plugin, &result)?.container(container), &mut times)?.ok()?;
+    }
+    Ok((times, result))
+}
+
+/// DEL of each plugin, last first: how long it took.
+fn down(chain: &Chain, container: &Container, result: &Value) -> Result<Vec<Duration>> {
+    let mut times = Vec::new();
+    for plugin in chain.plugins.iter().rev() {
+        time(&chain.call("DEL", plugin, result)?.container(container), &mut times)?;
+    }
+    Ok(times)
 }
 
 fn masquerade(backend: &str) -> Value {
