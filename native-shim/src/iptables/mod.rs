@@ -3,6 +3,7 @@
 //! The programs are used and not the kernel, because only they know whether the rules of this machine are kept by
 //! ip_tables or by nf_tables.
 
+mod kernel;
 mod program;
 mod text;
 
@@ -50,6 +51,10 @@ pub enum Command {
 /// All chains and rules of a table (`nat`, `filter`, `mangle`, `raw`).
 pub fn save(namespace: &Netns, family: IpFamily, table: &str) -> Result<Vec<Chain>> {
     text::check_table(table)?;
+    // Starting the program takes longer than everything else of a command.
+    if kernel::over_nf_tables(&program::find(Tool::Save, family)?) && !kernel::has_table(namespace, family, table)? {
+        return Ok(Vec::new());
+    }
     let printed = run(namespace, Tool::Save, family, &["-t", table], b"")
         .map_err(|failed| failed.error(&format!("list table {table}")))?;
     if printed.lines().any(|line| line.starts_with('#') && line.contains("is incompatible")) {
@@ -101,9 +106,12 @@ fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Com
 
 /// Whether the iptables programs of a family are there and work.
 pub fn available(namespace: &Netns, family: IpFamily) -> bool {
-    // A transaction without commands: changes nothing, and over nf_tables reads no rules. Not `--test`, which makes the
-    // kernel wait for all processors.
-    let arguments = ["--noflush", "-w", "10"];
-    program::find(Tool::Save, family).is_ok()
-        && run(namespace, Tool::Restore, family, &arguments, b"*filter\nCOMMIT\n").is_ok()
+    let (Ok(_), Ok(restore)) = (program::find(Tool::Save, family), program::find(Tool::Restore, family)) else {
+        return false;
+    };
+    if kernel::over_nf_tables(&restore) {
+        return kernel::has_table(namespace, family, "filter").is_ok();
+    }
+    // A transaction without commands changes nothing.
+    run(namespace, Tool::Restore, family, &["--noflush", "-w", "10"], b"*filter\nCOMMIT\n").is_ok()
 }

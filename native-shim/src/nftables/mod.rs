@@ -119,6 +119,23 @@ pub(crate) fn describe(table: &Table, command: &Command) -> String {
     }
 }
 
+/// Whether a table exists. `Unsupported` where the kernel has no nf_tables.
+pub(crate) fn has_table(namespace: &Netns, table: &Table) -> Result<bool> {
+    let mut attributes = Attributes::new();
+    attributes.text(1, &table.name);
+    let answer = with_channel(namespace, |channel| channel.ask(&[request(table, Message::GetTable, 0, attributes)]))?;
+    match answer.into_iter().next() {
+        Some(Ok(_)) => Ok(true),
+        None | Some(Err(Refusal { errno: libc::ENOENT, .. })) => Ok(false),
+        Some(Err(Refusal { errno: libc::EINVAL | libc::EOPNOTSUPP, .. })) => {
+            Err(Error::new(ErrorKind::Unsupported, "nftables: the kernel has no nf_tables"))
+        }
+        Some(Err(refusal)) => {
+            Err(refusal.error(&format!("nftables: look up table {}", name_of(table)), hint(refusal.errno)))
+        }
+    }
+}
+
 /// A list of the kernel; empty where the table or what was asked about does not exist.
 fn list(
     channel: &mut Channel,
