@@ -6,7 +6,7 @@ set -euo pipefail
 base="iproute2 iptables nftables iputils-ping"
 case "${1:?demo, test, vm or bench}" in
     demo) packages="$base util-linux curl jq python3-minimal" ;;
-    test) packages="$base util-linux busybox-static conntrack containernetworking-plugins containerd runc podman conmon uidmap" ;;
+    test) packages="$base util-linux busybox-static conntrack containernetworking-plugins containerd runc podman conmon uidmap dbus firewalld" ;;
     vm) packages="$base busybox-static qemu-system-x86 cpio xz-utils zstd" ;;
     bench) packages="$base containernetworking-plugins" ;;
     *) echo "setup.sh: unknown target $1" >&2; exit 2 ;;
@@ -22,6 +22,8 @@ if [ "$(id -u)" -ne 0 ]; then
     exit 0
 fi
 echo "setup: installing ${missing[*]}"
+# firewalld is only started by tests, in namespaces of their own: on this machine it must not become the firewall.
+case " ${missing[*]} " in *" firewalld "*) mkdir -p /etc/systemd/system && ln -sfn /dev/null /etc/systemd/system/firewalld.service ;; esac
 export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT

@@ -31,6 +31,8 @@ pub mod interfaces {
     pub const delegate: &str = "delegate";
     /// Files of `KEY=value` lines.
     pub const environment_files: &str = "environment-files";
+    /// Sources of firewalld's zones.
+    pub const firewalld: &str = "firewalld";
     /// Devices by their place in the device tree.
     pub const host_devices: &str = "host-devices";
     /// The host's network namespace.

@@ -25,6 +25,7 @@ pub mod virtual_link;
 
 // Firewall.
 pub mod conntrack;
+pub mod firewalld;
 pub mod iptables;
 mod netfilter;
 pub mod nftables;

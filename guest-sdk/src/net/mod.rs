@@ -4,6 +4,7 @@
 
 mod bridge;
 pub mod conntrack;
+pub mod firewalld;
 pub mod iptables;
 mod link;
 mod neighbor;

@@ -26,8 +26,8 @@ use crate::mac::MacAddress;
 use crate::net::Netns;
 
 pub use crate::bindings::weir::cni::nftables::{
-    BaseChain, ChainType, Command, Comparison, DataType, Destination, Element, ElementData, Family, Field, FieldMatch,
-    Hook, MarkChange, Policy, RuleInfo, Set, SetData, SetMatch, Statement, Table, Value, Verdict,
+    BaseChain, BaseChainInfo, ChainType, Command, Comparison, DataType, Destination, Element, ElementData, Family,
+    Field, FieldMatch, Hook, MarkChange, Policy, RuleInfo, Set, SetData, SetMatch, Statement, Table, Value, Verdict,
 };
 use crate::bindings::weir::cni::nftables::{EnsuredChain, NewRule, Rule as RuleRecord};
 
@@ -334,6 +334,11 @@ impl Netns {
     /// Names of the chains of a table. Empty where there is no such table.
     pub fn nft_chains(&self, table: &Table) -> Result<Vec<String>, Failure> {
         host::list_chains(&self.raw, table)
+    }
+
+    /// The base chains at a hook, of all tables. `Unsupported` where the kernel has no nftables.
+    pub fn nft_base_chains(&self, hook: Hook) -> Result<Vec<BaseChainInfo>, Failure> {
+        host::list_base_chains(&self.raw, hook)
     }
 
     /// Elements of a set or map. Empty where there is no such table or set.

@@ -37,6 +37,12 @@ impl Iptables {
         self.table(family, table).cloned()
     }
 
+    /// Whether a chain is there, in a table that was used before.
+    pub(crate) fn holds(&self, family: IpFamily, table: &str, chain: &str) -> bool {
+        let chains = self.tables.get(&(family == IpFamily::Ipv6, table.to_owned()));
+        chains.is_some_and(|chains| chains.iter().any(|state| state.name == chain))
+    }
+
     pub(crate) fn restore(&mut self, family: IpFamily, table: &str, commands: &[Command]) -> Result<(), Failure> {
         let built_in = built_in(table).unwrap_or_default();
         let mut chains = self.table(family, table)?.clone();

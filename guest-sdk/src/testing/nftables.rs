@@ -1,7 +1,8 @@
 //! The model's nftables: tables, chains with rules, sets with elements. A batch happens as a whole or not at all.
 
 use crate::bindings::weir::cni::nftables::{
-    BaseChain, Command, Element, ElementData, EnsuredChain, Family, Rule, RuleInfo, Set, Statement, Table, Verdict,
+    BaseChain, BaseChainInfo, Command, Element, ElementData, EnsuredChain, Family, Hook, Rule, RuleInfo, Set,
+    Statement, Table, Verdict,
 };
 use crate::failure::{Failure, FailureKind};
 
@@ -97,6 +98,19 @@ impl Nftables {
     /// Hook of a base chain.
     pub(crate) fn base_chain(&self, table: &Table, chain: &str) -> Option<BaseChain> {
         self.table(table)?.chains.iter().find(|state| state.name == chain)?.base
+    }
+
+    /// Base chains at a hook, of all tables.
+    pub(crate) fn list_base_chains(&self, hook: Hook) -> Vec<BaseChainInfo> {
+        let in_table = |table: &TableState| {
+            let there = table.chains.iter().filter_map(|chain| {
+                let base = chain.base.filter(|base| base.hook == hook)?;
+                let table = Table { family: table.family, name: table.name.clone() };
+                Some(BaseChainInfo { table, name: chain.name.clone(), base })
+            });
+            there.collect::<Vec<_>>()
+        };
+        self.tables.iter().flat_map(in_table).collect()
     }
 
     /// Elements of a set.

@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use ipnet::IpNet;
+
 use crate::bindings::weir::cni::conntrack::FlowFilter;
 use crate::bindings::weir::cni::host_devices::Device as HostDevice;
 use crate::bindings::weir::cni::log::Level;
@@ -70,6 +72,8 @@ pub(crate) struct State {
     pub(crate) duplicates: Vec<IpAddr>,
     pub(crate) announced: Vec<IpAddr>,
     pub(crate) flushed_flows: Vec<FlowFilter>,
+    /// Sources of firewalld's zones; none where it does not run.
+    pub(crate) firewalld: Option<Vec<(String, IpNet)>>,
     pub(crate) network: String,
     pub(crate) attachment: Attachment,
     pub(crate) stores: BTreeMap<(String, String), StoreState>,
@@ -101,6 +105,7 @@ impl State {
             duplicates: Vec::new(),
             announced: Vec::new(),
             flushed_flows: Vec::new(),
+            firewalld: None,
             network: String::new(),
             attachment: Attachment { container_id: String::new(), interface_name: String::new() },
             stores: BTreeMap::new(),

@@ -302,6 +302,17 @@ impl World {
         with(|state| state.flushed_flows.clone())
     }
 
+    /// firewalld runs.
+    pub fn with_firewalld(&self) -> &Self {
+        with(|state| state.firewalld = Some(Vec::new()));
+        self
+    }
+
+    /// Sources of firewalld's zones: `"trusted 10.1.0.2/32"`.
+    pub fn firewalld_sources(&self) -> Vec<String> {
+        with(|state| state.firewalld.iter().flatten().map(|(zone, source)| format!("{zone} {source}")).collect())
+    }
+
     /// The addresses given out in a network, from the default directory.
     pub fn leases(&self, network: &str) -> Vec<Lease> {
         self.leases_in("/var/lib/cni/networks", network)

@@ -60,11 +60,17 @@ functions! {
     nftables = "nftables" {
         NftablesApply = "apply", NftablesListRules = "list-rules", NftablesListChains = "list-chains",
         NftablesListElements = "list-elements",
+        NftablesListBaseChains = "list-base-chains",
     }
     iptables = "iptables" {
         IptablesSave = "save", IptablesRestore = "restore", IptablesAvailable = "available",
+        IptablesMayHold = "may-hold",
     }
     conntrack = "conntrack" { ConntrackFlush = "flush" }
+    firewalld = "firewalld" {
+        FirewalldAvailable = "available", FirewalldAddSource = "add-source",
+        FirewalldRemoveSource = "remove-source", FirewalldHasSource = "has-source",
+    }
     ipam_store = "ipam-store" {
         StoreOpen = "open", StoreAllocate = "store.allocate", StoreReserve = "store.reserve",
         StoreReleaseAddress = "store.release-address", StoreRelease = "store.release", StoreFind = "store.find",

@@ -104,6 +104,12 @@ fn probable_kind(namespace: &Netns, family: IpFamily, table: &str, command: &Com
     }
 }
 
+/// Whether the kernel may hold a chain: false where it certainly does not. Starts no program.
+pub fn may_hold(namespace: &Netns, family: IpFamily, table: &str, chain: &str) -> Result<bool> {
+    text::check_table(table)?;
+    kernel::may_hold(namespace, family, table, chain)
+}
+
 /// Whether the iptables programs of a family are there and work.
 pub fn available(namespace: &Netns, family: IpFamily) -> bool {
     let (Ok(_), Ok(restore)) = (program::find(Tool::Save, family), program::find(Tool::Restore, family)) else {

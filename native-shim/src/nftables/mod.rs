@@ -3,6 +3,7 @@
 //! What a command ensures is looked up first and created only where it is missing, because a transaction that updates
 //! or destroys makes the kernel wait for all processors when the socket is closed (see `netfilter::channel`).
 
+mod base_chains;
 mod batch;
 mod comment;
 mod element;
@@ -15,10 +16,11 @@ mod set;
 mod types;
 mod verdict;
 
+pub use base_chains::list_base_chains;
 pub use types::{
-    BaseChain, ChainType, Command, Comparison, DataType, Destination, Element, ElementData, EnsuredChain, Family,
-    Field, FieldMatch, Hook, MarkChange, NewRule, Policy, Rule, RuleInfo, Set, SetData, SetMatch, Statement, Table,
-    Value, Verdict,
+    BaseChain, BaseChainInfo, ChainType, Command, Comparison, DataType, Destination, Element, ElementData,
+    EnsuredChain, Family, Field, FieldMatch, Hook, MarkChange, NewRule, Policy, Rule, RuleInfo, Set, SetData, SetMatch,
+    Statement, Table, Value, Verdict,
 };
 
 use batch::{Message, compile_batch, request};
@@ -123,7 +125,18 @@ pub(crate) fn describe(table: &Table, command: &Command) -> String {
 pub(crate) fn has_table(namespace: &Netns, table: &Table) -> Result<bool> {
     let mut attributes = Attributes::new();
     attributes.text(1, &table.name);
-    let answer = with_channel(namespace, |channel| channel.ask(&[request(table, Message::GetTable, 0, attributes)]))?;
+    is_there(namespace, table, Message::GetTable, attributes)
+}
+
+/// Whether a chain exists. `Unsupported` where the kernel has no nf_tables.
+pub(crate) fn has_chain(namespace: &Netns, table: &Table, chain: &str) -> Result<bool> {
+    let mut attributes = Attributes::new();
+    attributes.text(1, &table.name).text(3, chain);
+    is_there(namespace, table, Message::GetChain, attributes)
+}
+
+fn is_there(namespace: &Netns, table: &Table, message: Message, attributes: Attributes) -> Result<bool> {
+    let answer = with_channel(namespace, |channel| channel.ask(&[request(table, message, 0, attributes)]))?;
     match answer.into_iter().next() {
         Some(Ok(_)) => Ok(true),
         None | Some(Err(Refusal { errno: libc::ENOENT, .. })) => Ok(false),

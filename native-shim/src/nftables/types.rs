@@ -74,6 +74,17 @@ pub struct BaseChain {
     pub policy: Policy,
 }
 
+/// A base chain that the kernel has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseChainInfo {
+    /// Its table.
+    pub table: Table,
+    /// Its name.
+    pub name: String,
+    /// What makes it one.
+    pub base: BaseChain,
+}
+
 /// A field of a packet or of its meta data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Field {

@@ -320,6 +320,6 @@ mod services;
 pub(crate) mod traffic_control;
 
 pub(crate) use files::{attachment_state, container_state, environment_files, host_devices};
-pub(crate) use firewall::{conntrack, iptables, nftables};
+pub(crate) use firewall::{conntrack, firewalld, iptables, nftables};
 pub(crate) use policy_routing::{neighbors, rules};
 pub(crate) use services::{delegate, ipam_store, resolver};

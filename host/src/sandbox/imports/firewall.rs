@@ -1,12 +1,15 @@
-//! `nftables`, `iptables`, `conntrack`.
+//! `nftables`, `iptables`, `conntrack`, `firewalld`.
 
 use wasmtime::component::Resource;
-use weir_native::{conntrack as native_conntrack, iptables as native_iptables, nftables as native};
+use weir_native::{
+    conntrack as native_conntrack, firewalld as native_firewalld, iptables as native_iptables, nftables as native,
+};
 
 use super::{convert, nftables_convert as nft};
 use crate::broker::Function;
 use crate::sandbox::Guest;
-use crate::sandbox::bindings::cni::{conntrack, iptables, nftables};
+use crate::sandbox::bindings::cni::types::IpNetwork;
+use crate::sandbox::bindings::cni::{conntrack, firewalld, iptables, nftables};
 use crate::sandbox::guest::Answer;
 use crate::sandbox::handles::NamespaceHandle;
 
@@ -44,6 +47,18 @@ impl nftables::Host for Guest {
     fn list_chains(&mut self, namespace: NamespaceResource, table: nftables::Table) -> Answer<Vec<String>> {
         let namespace = self.namespace(&namespace)?;
         self.call(Function::NftablesListChains, || native::list_chains(&namespace.netns, &nft::table(table)))
+    }
+
+    fn list_base_chains(
+        &mut self,
+        namespace: NamespaceResource,
+        hook: nftables::Hook,
+    ) -> Answer<Vec<nftables::BaseChainInfo>> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::NftablesListBaseChains, || {
+            let chains = native::list_base_chains(&namespace.netns, nft::hook(hook))?;
+            Ok(chains.into_iter().map(nft::base_chain_out).collect())
+        })
     }
 
     fn list_elements(
@@ -98,6 +113,19 @@ impl iptables::Host for Guest {
         })
     }
 
+    fn may_hold(
+        &mut self,
+        namespace: NamespaceResource,
+        family: iptables::IpFamily,
+        table: String,
+        chain: String,
+    ) -> Answer<bool> {
+        let namespace = self.namespace(&namespace)?;
+        self.call(Function::IptablesMayHold, || {
+            native_iptables::may_hold(&namespace.netns, convert::family(family), &table, &chain)
+        })
+    }
+
     fn available(&mut self, namespace: NamespaceResource, family: iptables::IpFamily) -> wasmtime::Result<bool> {
         let namespace = self.namespace(&namespace)?;
         let answer = self.call(Function::IptablesAvailable, || {
@@ -131,5 +159,24 @@ impl conntrack::Host for Guest {
             })
             .collect();
         self.call(Function::ConntrackFlush, || native_conntrack::flush(&namespace.netns, &filters))
+    }
+}
+
+impl firewalld::Host for Guest {
+    fn available(&mut self) -> wasmtime::Result<bool> {
+        let answer = self.call(Function::FirewalldAvailable, || Ok(native_firewalld::available()))?;
+        Ok(answer.unwrap_or(false))
+    }
+
+    fn add_source(&mut self, zone: String, source: IpNetwork) -> Answer<()> {
+        self.call(Function::FirewalldAddSource, || native_firewalld::add_source(&zone, convert::network(source)?))
+    }
+
+    fn remove_source(&mut self, zone: String, source: IpNetwork) -> Answer<()> {
+        self.call(Function::FirewalldRemoveSource, || native_firewalld::remove_source(&zone, convert::network(source)?))
+    }
+
+    fn has_source(&mut self, zone: String, source: IpNetwork) -> Answer<bool> {
+        self.call(Function::FirewalldHasSource, || native_firewalld::has_source(&zone, convert::network(source)?))
     }
 }

@@ -56,6 +56,7 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "nftables" => add!(nftables),
             "iptables" => add!(iptables),
             "conntrack" => add!(conntrack),
+            "firewalld" => add!(firewalld),
             "ipam-store" => add!(ipam_store),
             "resolver" => add!(resolver),
             "attachment-state" => add!(attachment_state),

@@ -61,17 +61,56 @@ fn base_chain(base: wit::BaseChain) -> native::BaseChain {
             wit::ChainType::Nat => native::ChainType::Nat,
             wit::ChainType::Route => native::ChainType::Route,
         },
-        hook: match base.hook {
-            Hook::Prerouting => native::Hook::Prerouting,
-            Hook::Input => native::Hook::Input,
-            Hook::Forward => native::Hook::Forward,
-            Hook::Output => native::Hook::Output,
-            Hook::Postrouting => native::Hook::Postrouting,
-        },
+        hook: hook(base.hook),
         priority: base.priority,
         policy: match base.policy {
             Policy::Accept => native::Policy::Accept,
             Policy::Drop => native::Policy::Drop,
+        },
+    }
+}
+
+pub(super) fn hook(hook: Hook) -> native::Hook {
+    match hook {
+        Hook::Prerouting => native::Hook::Prerouting,
+        Hook::Input => native::Hook::Input,
+        Hook::Forward => native::Hook::Forward,
+        Hook::Output => native::Hook::Output,
+        Hook::Postrouting => native::Hook::Postrouting,
+    }
+}
+
+pub(super) fn base_chain_out(chain: native::BaseChainInfo) -> wit::BaseChainInfo {
+    let native::BaseChain { chain_type, hook, priority, policy } = chain.base;
+    wit::BaseChainInfo {
+        table: wit::Table {
+            family: match chain.table.family {
+                native::Family::Ip => Family::Ip,
+                native::Family::Ip6 => Family::Ip6,
+                native::Family::Inet => Family::Inet,
+                native::Family::Bridge => Family::Bridge,
+            },
+            name: chain.table.name,
+        },
+        name: chain.name,
+        base: wit::BaseChain {
+            type_: match chain_type {
+                native::ChainType::Filter => wit::ChainType::Filter,
+                native::ChainType::Nat => wit::ChainType::Nat,
+                native::ChainType::Route => wit::ChainType::Route,
+            },
+            hook: match hook {
+                native::Hook::Prerouting => Hook::Prerouting,
+                native::Hook::Input => Hook::Input,
+                native::Hook::Forward => Hook::Forward,
+                native::Hook::Output => Hook::Output,
+                native::Hook::Postrouting => Hook::Postrouting,
+            },
+            priority,
+            policy: match policy {
+                native::Policy::Accept => Policy::Accept,
+                native::Policy::Drop => Policy::Drop,
+            },
         },
     }
 }

@@ -30,10 +30,6 @@ const SET_MARK: &str = "CNI-HOSTPORT-SETMARK";
 const MASQUERADE: &str = "CNI-HOSTPORT-MASQ";
 /// What the chains of attachments begin with.
 const OWN_PREFIX: &str = "CNI-DN-";
-/// How often a transaction is tried that loses to other commands.
-const ATTEMPTS: usize = 8;
-/// How often the same plan is tried.
-const SAME_PLAN_ATTEMPTS: usize = 2;
 
 /// The chain of an attachment.
 fn own_chain(network: &str, container_id: &str, interface_name: &str) -> String {
@@ -56,42 +52,6 @@ fn all_chains(network: &str, container_id: &str, interface_name: &str) -> [Strin
     ]
 }
 
-/// List the table, work out what to do, do it; again where another command came between.
-fn change(
-    host: &Netns,
-    family: IpFamily,
-    plan: impl Fn(&[Chain]) -> std::result::Result<Vec<Command>, Failure>,
-) -> std::result::Result<(), Failure> {
-    // The last plan, how often it failed, and why.
-    let mut refused: Option<(Vec<Command>, usize, Failure)> = None;
-    for _ in 0..ATTEMPTS {
-        let commands = plan(&host.iptables_save(family, NAT)?)?;
-        if commands.is_empty() {
-            return Ok(());
-        }
-        let times = match refused {
-            // Nothing has changed meanwhile, so it is not for somebody who came between.
-            Some((before, times, failure)) if before == commands => match times {
-                SAME_PLAN_ATTEMPTS.. => return Err(failure),
-                _ => times,
-            },
-            _ => 0,
-        };
-        match host.iptables_restore(family, NAT, &commands) {
-            Err(failure)
-                if matches!(failure.kind, FailureKind::AlreadyExists | FailureKind::NotFound | FailureKind::Busy) =>
-            {
-                refused = Some((commands, times + 1, failure));
-            }
-            other => return other,
-        }
-    }
-    Err(refused.map_or_else(
-        || Failure::new(FailureKind::Busy, "the table nat kept changing: try again"),
-        |(_, _, failure)| failure,
-    ))
-}
-
 /// Make the rules of an attachment.
 pub(crate) fn add(host: &Netns, request: &Request, config: &Config, addresses: &[IpNet]) -> Result<()> {
     for container in addresses {
@@ -101,7 +61,7 @@ pub(crate) fn add(host: &Netns, request: &Request, config: &Config, addresses: &
         }
         let name = own_chain(&request.network, &request.container_id, &request.interface_name);
         let attachment = Attachment { request, config, container: *container, chain: &name };
-        change(host, family, |chains| {
+        host.iptables_change(family, NAT, |chains| {
             let mut commands = rules::shared(chains, config);
             // Left over from an ADD before, which no DEL followed.
             commands.extend(entries(chains, &name).cloned().map(Command::Delete));
@@ -109,7 +69,7 @@ pub(crate) fn add(host: &Netns, request: &Request, config: &Config, addresses: &
             commands.extend(attachment.rules().into_iter().map(Command::Append));
             // The newest stands first.
             commands.extend(attachment.entries().into_iter().rev().map(Command::Prepend));
-            Ok(commands)
+            commands
         })
         .with_context(|| format!("map ports to {}", container.addr()))?;
     }
@@ -161,7 +121,7 @@ pub(crate) fn remove(host: &Netns, request: &Request, configured: Option<Backend
         if !seen && !possible {
             continue;
         }
-        let removed = change(host, family, |chains| Ok(removal(chains, names.iter().map(String::as_str))));
+        let removed = host.iptables_change(family, NAT, |chains| removal(chains, names.iter().map(String::as_str)));
         outcome = outcome.and(without_iptables(removed));
     }
     Ok(outcome.context("take port mappings away")?)
@@ -195,11 +155,11 @@ pub(crate) fn collect_garbage(host: &Netns, request: &GcRequest, configured: Opt
         if configured == Some(Backend::Nftables) && !in_nftables.iter().any(|name| name == TOP) {
             continue;
         }
-        let removed = change(host, family, |chains| {
+        let removed = host.iptables_change(family, NAT, |chains| {
             let top = chains.iter().filter(|chain| chain.name == TOP).flat_map(|chain| &chain.rules);
             let mut garbage = BTreeSet::new();
             garbage.extend(top.filter(is_garbage).filter_map(|rule| rule.value_of("-j")));
-            Ok(removal(chains, garbage.into_iter()))
+            removal(chains, garbage.into_iter())
         });
         outcome = outcome.and(without_iptables(removed));
     }
