@@ -7,6 +7,7 @@ DIST ?= dist
 # One per line, in alphabetical order.
 PLUGINS := \
 	bridge \
+	firewall \
 	host-local \
 	loopback \
 	portmap \
