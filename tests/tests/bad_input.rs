@@ -5,14 +5,19 @@
 mod configuration;
 #[path = "bad_input/environment.rs"]
 mod environment;
+#[path = "bad_input/interfaces.rs"]
+mod interfaces;
 #[path = "bad_input/keys.rs"]
 mod keys;
+#[path = "bad_input/meta.rs"]
+mod meta;
 
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use weir_tests::{Call, Container, Host, Programs, Snapshot, configs, run, test};
+use weir_tests::configs::with;
+use weir_tests::{Call, Container, Host, Programs, Snapshot, configs, programs, run, test};
 
 /// Codes of the specification.
 mod code {
@@ -29,7 +34,7 @@ mod code {
 /// One malformed invocation: what is done to a good one.
 struct Case {
     name: &'static str,
-    plugin: &'static str,
+    plugin: String,
     command: &'static str,
     codes: &'static [i64],
     spoil: Spoil,
@@ -44,12 +49,12 @@ enum Spoil {
 
 /// A case that spoils variables or the raw input of an ADD of the bridge plugin.
 fn call(name: &'static str, codes: &'static [i64], spoil: fn(Call, &Container) -> Call) -> Case {
-    Case { name, plugin: "bridge", command: "ADD", codes, spoil: Spoil::Call(spoil) }
+    Case { name, plugin: "bridge".into(), command: "ADD", codes, spoil: Spoil::Call(spoil) }
 }
 
 /// A case that spoils keys of an ADD.
-fn keys(name: &'static str, plugin: &'static str, codes: &'static [i64], keys: Value) -> Case {
-    Case { name, plugin, command: "ADD", codes, spoil: Spoil::Keys(keys) }
+fn keys(name: &'static str, plugin: &str, codes: &'static [i64], keys: Value) -> Case {
+    Case { name, plugin: plugin.to_owned(), command: "ADD", codes, spoil: Spoil::Keys(keys) }
 }
 
 impl Case {
@@ -58,16 +63,28 @@ impl Case {
         self
     }
 
-    fn plugin(mut self, plugin: &'static str) -> Self {
-        self.plugin = plugin;
+    fn plugin(mut self, plugin: &str) -> Self {
+        self.plugin = plugin.to_owned();
         self
     }
 }
 
 fn main() -> ExitCode {
-    let cases: Vec<_> = environment::cases().into_iter().chain(configuration::cases()).chain(keys::cases()).collect();
-    assert!(cases.len() >= 60, "only {} cases", cases.len());
-    let mut tests = vec![test("the_good_ones_that_the_cases_spoil_are_good", good_ones)];
+    let makefile = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Makefile")).unwrap();
+    let bundled = programs::bundled(&makefile);
+    let mut cases = environment::cases();
+    cases.extend(environment::cases_of_each(&bundled));
+    cases.extend([configuration::cases(), keys::cases(), interfaces::cases(), meta::cases()].into_iter().flatten());
+    cases.retain(|case| bundled.contains(&case.plugin));
+    let mut tests = Vec::new();
+    for plugin in bundled {
+        assert!(cases.iter().any(|case| case.plugin == plugin), "no malformed invocation of {plugin}");
+        // That of dhcp needs a server, which its own tests have.
+        if plugin != "dhcp" {
+            let name = format!("{plugin}_add_of_what_the_cases_spoil_is_good");
+            tests.push(test(name, move |host| good_one(host, &plugin)));
+        }
+    }
     tests.extend(cases.into_iter().map(|case| {
         let name = format!("{}_{}_{}", case.plugin, case.command, case.name).to_lowercase();
         test(name, move |host| refuse(host, &case))
@@ -81,41 +98,89 @@ fn previous(container: &Container) -> Value {
         "cniVersion": "1.0.0",
         "interfaces": [
             {"name": "cni0", "mac": "02:00:00:00:00:01"},
+            {"name": format!("v-{}", container.id), "mac": "02:00:00:00:00:03"},
             {"name": "eth0", "mac": "02:00:00:00:00:02", "sandbox": container.path},
         ],
-        "ips": [{"address": "10.30.0.2/24", "gateway": "10.30.0.1", "interface": 1}],
+        "ips": [{"address": "10.30.0.2/24", "gateway": "10.30.0.1", "interface": 2}],
     })
 }
 
+/// The plugins that work on an earlier result.
+fn is_chained(plugin: &str) -> bool {
+    matches!(plugin, "bandwidth" | "firewall" | "portmap" | "sbr" | "tuning" | "vrf" | "weir-debug")
+}
+
 fn good_config(plugin: &str, container: &Container) -> Value {
+    let ipam = configs::host_local(&["10.30.0.0/24"]);
     let own = match plugin {
         "bridge" => configs::bridge(&["10.30.0.0/24"]),
-        "host-local" => json!({"type": "host-local", "ipam": configs::host_local(&["10.30.0.0/24"])}),
+        "host-local" | "ptp" | "dummy" => json!({"type": plugin, "ipam": ipam}),
+        "macvlan" | "ipvlan" => json!({"type": plugin, "master": "uplink", "ipam": ipam}),
+        "vlan" => json!({"type": plugin, "master": "uplink", "vlanId": 5, "ipam": ipam}),
+        "host-device" => json!({"type": plugin, "device": "device0", "ipam": ipam}),
         "static" => json!({"type": "static", "ipam": {"type": "static", "addresses": [{"address": "10.30.0.5/24"}]}}),
-        "tuning" => json!({"type": "tuning", "sysctl": {"net.ipv4.conf.lo.arp_filter": "1"},
-            "prevResult": previous(container)}),
-        "portmap" => json!({"type": "portmap", "backend": "nftables", "prevResult": previous(container),
+        "tuning" => json!({"type": "tuning", "sysctl": {"net.ipv4.conf.lo.arp_filter": "1"}}),
+        "portmap" => json!({"type": "portmap", "backend": "nftables",
             "runtimeConfig": {"portMappings": [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}]}}),
+        "bandwidth" => json!({"type": plugin, "ingressRate": 8_000_000, "ingressBurst": 800_000,
+            "egressRate": 8_000_000, "egressBurst": 800_000}),
+        "vrf" => json!({"type": plugin, "vrfname": "red"}),
+        "flannel" => json!({"type": plugin, "subnetFile": "/run/test/subnet.env", "dataDir": "/run/test/flannel"}),
+        "dhcp" => json!({"type": plugin, "ipam": {"type": "dhcp"}}),
         _ => json!({"type": plugin}),
     };
+    let own = if is_chained(plugin) { with(&own, json!({"prevResult": previous(container)})) } else { own };
     configs::alone("1.0.0", &own)
 }
 
-fn good_ones(host: &Host) -> Result<()> {
-    let programs = Programs::weir()?;
-    for plugin in ["bridge", "host-local", "static", "tuning", "portmap", "loopback"] {
-        let container = host.container(plugin)?;
-        let config = good_config(plugin, &container);
-        Call::new(&programs, plugin, "ADD")?.container(&container).config(&config).ok()?;
+/// What the good configurations need on the host and in the container.
+fn prepare(host: &Host, plugin: &str, container: &Container) -> Result<()> {
+    match plugin {
+        "macvlan" | "ipvlan" | "vlan" => drop(host.outside()?),
+        "host-device" => {
+            host.run("ip", ["link", "add", "device0", "type", "veth", "peer", "name", "device1"])?;
+        }
+        "flannel" => {
+            let text = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\n\
+                        FLANNEL_IPMASQ=true\n";
+            std::fs::write(host.directory("")?.join("subnet.env"), text)?;
+        }
+        chained if is_chained(chained) => {
+            let end = format!("v-{}", container.id);
+            let inside = ["peer", "name", "eth0", "netns", container.id.as_str()];
+            host.run("ip", [&["link", "add", end.as_str(), "type", "veth"], inside.as_slice()].concat())?;
+            host.run("ip", ["link", "set", &end, "up"])?;
+            container.run("ip", ["address", "add", "10.30.0.2/24", "dev", "eth0"])?;
+            container.run("ip", ["link", "set", "eth0", "up"])?;
+        }
+        _ => {}
     }
     Ok(())
+}
+
+fn good_one(host: &Host, plugin: &str) -> Result<()> {
+    match plugin {
+        "dummy" => host.require_link("dummy", &[])?,
+        "vrf" => host.require_link("vrf", &["table", "10"])?,
+        "ipvlan" | "vlan" => {
+            host.run("ip", ["link", "add", "lower", "type", "veth"])?;
+            let id: &[&str] = if plugin == "vlan" { &["id", "5"] } else { &[] };
+            host.require_link(plugin, &[&["link", "lower"], id].concat())?;
+        }
+        _ => {}
+    }
+    let container = host.container("one")?;
+    prepare(host, plugin, &container)?;
+    let config = good_config(plugin, &container);
+    Call::new(&Programs::weir()?, plugin, "ADD")?.container(&container).config(&config).ok().map(drop)
 }
 
 fn refuse(host: &Host, case: &Case) -> Result<()> {
     let programs = Programs::weir()?;
     let container = host.container("one")?;
-    let mut config = good_config(case.plugin, &container);
-    let good = Call::new(&programs, case.plugin, case.command)?.container(&container);
+    prepare(host, &case.plugin, &container)?;
+    let mut config = good_config(&case.plugin, &container);
+    let good = Call::new(&programs, &case.plugin, case.command)?.container(&container);
     let spoilt = match &case.spoil {
         Spoil::Call(spoil) => spoil(good.config(&config), &container),
         Spoil::Keys(keys) => {

@@ -154,7 +154,7 @@ timeout --foreground "$limit" qemu-system-x86_64 -accel "$accel" -cpu "$cpu" -sm
     -kernel "$cache/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
     -append "console=ttyS0 quiet panic=-1 mitigations=off" \
     -virtfs local,path=/,mount_tag=host,security_model=none,readonly=on,multidevs=remap \
-    </dev/null 2>"$work/stderr" | sed -u 's|\r||g' | tee "$work/output" | grep -v '^test-vm-record: '
+    </dev/null 2>"$work/stderr" | sed -u 's|\r||g' | tee "$work/output" | grep --line-buffered -v '^test-vm-record: '
 set -e
 
 # 5. Judge.
