@@ -6,6 +6,7 @@ mod bridge;
 mod host_local;
 mod loopback;
 mod portmap;
+mod sbr;
 mod r#static;
 mod tuning;
 
@@ -17,6 +18,7 @@ fn main() -> ExitCode {
     tests.extend(host_local::tests());
     tests.extend(loopback::tests());
     tests.extend(portmap::tests());
+    tests.extend(sbr::tests());
     tests.extend(r#static::tests());
     tests.extend(tuning::tests());
     weir_tests::run(tests)
