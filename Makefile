@@ -7,13 +7,16 @@ DIST ?= dist
 # One per line, in alphabetical order.
 PLUGINS := \
 	bridge \
+	dummy \
 	firewall \
 	host-local \
 	loopback \
 	portmap \
 	sbr \
 	static \
+	tap \
 	tuning \
+	vlan \
 
 # Statically linked with musl: starts 0.7 ms sooner than glibc's dynamic programs on a virtual machine, of which 0.5 ms
 # are what glibc asks the processor at each start, and runs on any distribution. Our few C and assembler files need no
