@@ -6,6 +6,7 @@ DIST ?= dist
 
 # One per line, in alphabetical order.
 PLUGINS := \
+	bandwidth \
 	bridge \
 	dummy \
 	firewall \

@@ -149,8 +149,10 @@ fn queues(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
         let (link, kind) = (text("dev"), text("kind"));
         parts.insert(format!("{title}: qdisc {link} {kind} {}", text("handle")), discipline.to_string());
         if matches!(kind.as_str(), "ingress" | "clsact") {
-            let filters = run("tc", ["filter", "show", "dev", link.as_str(), "parent", "ffff:"])?;
-            parts.insert(format!("{title}: filters {link}"), filters);
+            // A link that has just been deleted can be in the list still.
+            if let Ok(filters) = run("tc", ["filter", "show", "dev", link.as_str(), "parent", "ffff:"]) {
+                parts.insert(format!("{title}: filters {link}"), filters);
+            }
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 //! whose tests have the plugin's name in front.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+mod bandwidth;
 mod bridge;
 mod host_local;
 mod loopback;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut tests = Vec::new();
+    tests.extend(bandwidth::tests());
     tests.extend(bridge::tests());
     tests.extend(host_local::tests());
     tests.extend(loopback::tests());
