@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use crate::bindings::weir::cni::addresses::{LinkAddress, NewAddress};
 use crate::bindings::weir::cni::routes::{Conflict, Route, RouteFilter};
+use crate::bindings::weir::cni::virtual_links::LinkKind;
 use crate::convert::family_of;
 use crate::failure::{Failure, FailureKind};
 use crate::testing::state::State;
@@ -50,7 +51,11 @@ impl State {
         let (namespace, loopback, name, mac) =
             (device.namespace, device.loopback, device.name.clone(), device.mac.clone());
         if !up {
-            device.addresses.retain(|address| address.network.addr().is_ipv4());
+            let keeps = format!("net/ipv6/conf/{name}/keep_addr_on_down");
+            let keeps = self.get_sysctl(namespace, &keeps).as_deref() == Ok("1");
+            if let Some(device) = self.devices.get_mut(&id) {
+                device.addresses.retain(|have| have.network.addr().is_ipv4() || keeps && have.scope == 0);
+            }
             self.namespace(namespace).routes.retain(|entry| entry.link != id);
             return;
         }
@@ -91,12 +96,18 @@ impl State {
             return;
         }
         let is_v4 = address.network.addr().is_ipv4();
+        // Links that a VRF controls use its table.
+        let controller = device.controller.and_then(|controller| self.devices.get(&controller));
+        let table = match controller.and_then(|controller| controller.link_kind.as_ref()) {
+            Some(LinkKind::Vrf(table)) => *table,
+            _ => MAIN,
+        };
         let route = Route {
             destination: address.network.trunc().into(),
             gateway: None,
             link: Some(index),
             source: is_v4.then(|| address.network.addr().into()),
-            table: Some(MAIN),
+            table: Some(table),
             priority: (!is_v4).then_some(256),
             scope: Some(if is_v4 { 253 } else { 0 }),
             mtu: None,

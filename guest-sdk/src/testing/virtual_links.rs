@@ -90,7 +90,18 @@ impl State {
         if device.loopback {
             return failure(FailureKind::Invalid, "\"lo\" has no controller".to_owned());
         }
-        let before = std::mem::replace(&mut device.controller, controller);
+        let (before, was_up) = (device.controller, device.up);
+        let is_vrf =
+            |controller: &u64| self.devices.get(controller).is_some_and(|it| it.kind.as_deref() == Some("vrf"));
+        // A VRF sets its links down and up again when they come and go.
+        let cycles = was_up && before != controller && [before, controller].iter().flatten().any(is_vrf);
+        if cycles {
+            self.set_up(id, false);
+        }
+        self.device(id)?.controller = controller;
+        if cycles {
+            self.set_up(id, true);
+        }
         let bridges = [before, controller].into_iter().flatten();
         bridges.for_each(|bridge| self.follow_ports(bridge));
         Ok(())
