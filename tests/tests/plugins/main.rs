@@ -10,6 +10,7 @@ mod portmap;
 mod sbr;
 mod r#static;
 mod tuning;
+mod vrf;
 
 use std::process::ExitCode;
 
@@ -23,5 +24,6 @@ fn main() -> ExitCode {
     tests.extend(sbr::tests());
     tests.extend(r#static::tests());
     tests.extend(tuning::tests());
+    tests.extend(vrf::tests());
     weir_tests::run(tests)
 }
