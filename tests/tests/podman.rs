@@ -146,12 +146,12 @@ fn lifecycle(host: &Host, programs: &Programs, backend: &str, subnet: &str) -> R
 }
 
 fn own_network(host: &Host, programs: &Programs) -> Result<()> {
-    // podman adds its own choice of plugins; of these, `firewall` is native.
-    let programs = programs.clone().then(Programs::native()?);
-    let podman = Podman::new(host, &programs)?;
+    let podman = Podman::new(host, programs)?;
     podman.run(&["network", "create", "--subnet", "10.99.9.0/24", "--ipv6", "--subnet", "fd00:88:9::/64", "own"])?;
     let written = std::fs::read_to_string(podman.networks.join("own.conflist"))?;
-    ensure!(written.contains("\"bridge\"") && written.contains("\"portmap\""), "{written}");
+    for plugin in ["bridge", "portmap", "firewall", "tuning"] {
+        ensure!(written.contains(&format!("\"{plugin}\"")), "{written}");
+    }
     podman.start(host, "one", "own", &["--publish", "8081:80"])?;
     podman.start(host, "two", "own", &[])?;
     let two = podman.address("two", "own")?;
