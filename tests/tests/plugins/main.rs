@@ -4,6 +4,7 @@
 
 mod bandwidth;
 mod bridge;
+mod firewall;
 mod host_local;
 mod loopback;
 mod portmap;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     tests.extend(bandwidth::tests());
     tests.extend(bridge::tests());
+    tests.extend(firewall::tests());
     tests.extend(host_local::tests());
     tests.extend(loopback::tests());
     tests.extend(portmap::tests());
