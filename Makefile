@@ -11,8 +11,11 @@ PLUGINS := \
 	dummy \
 	firewall \
 	host-local \
+	ipvlan \
 	loopback \
+	macvlan \
 	portmap \
+	ptp \
 	sbr \
 	static \
 	tap \

@@ -47,3 +47,25 @@ pub fn require_mtu(mtu: i64, lower: &LinkInfo) -> Result<Option<u32>> {
         ))),
     }
 }
+
+/// CHECK: the lower link of this name is there, and the upper one stands on it.
+pub fn require(netns: &Netns, name: &str, upper: &LinkInfo) -> Result<()> {
+    let (_, info) = find(netns, name).map_err(|error| Error::internal(error.msg))?;
+    // The kernel puts a link on a link of its own kind on the one below that.
+    if upper.lower.is_some() && (upper.lower == Some(info.index) || upper.lower == info.lower) {
+        return Ok(());
+    }
+    Err(Error::internal(format!("{} does not stand on the master {}", upper.name, Quoted(name))))
+}
+
+/// STATUS: the lower link is there. Error 50 where it is not. A container's cannot be known beforehand.
+pub fn require_present(name: &str, in_container: bool) -> Result<()> {
+    if in_container {
+        return Ok(());
+    }
+    let host = Netns::host().context("open the host's network namespace")?;
+    match find(&host, name) {
+        Err(error) if error.code == 7 => Err(Error::not_available(error.msg)),
+        other => other.map(drop),
+    }
+}

@@ -58,24 +58,44 @@ pub struct Settings<'a> {
 /// ADD: make the link in the container, give it addresses and routes, and set it up. The result has the link as its only
 /// interface. `make` must leave nothing where it fails.
 pub fn add(request: &Request, settings: &Settings<'_>, make: impl FnOnce(&Netns) -> Result<Link>) -> Result<AddResult> {
+    with_link(request, make, |target, info| finish(request, settings, target, info))
+}
+
+/// Make the link in the container and do something with it. It goes again where that fails. `make` must leave nothing where
+/// it fails.
+pub fn with_link<T>(
+    request: &Request,
+    make: impl FnOnce(&Netns) -> Result<Link>,
+    action: impl FnOnce(&Target<'_>, &LinkInfo) -> Result<T>,
+) -> Result<T> {
     let container = request.netns()?;
     let link = make(&container)?;
-    undo_on_error(complete(request, settings, &container, &link), || delete(&link, &request.interface_name))
+    undo_on_error(look(request, &container, &link, action), || delete(&link, &request.interface_name))
 }
 
 /// The part of [`add`] that comes after the link is made. The caller takes the link away where this fails; the addresses are
 /// given back here.
 pub fn complete(request: &Request, settings: &Settings<'_>, container: &Netns, link: &Link) -> Result<AddResult> {
+    look(request, container, link, |target, info| finish(request, settings, target, info))
+}
+
+fn look<T>(
+    request: &Request,
+    netns: &Netns,
+    link: &Link,
+    action: impl FnOnce(&Target<'_>, &LinkInfo) -> Result<T>,
+) -> Result<T> {
     let name = &request.interface_name;
     let info = link.info().with_context(|| format!("look at {name}"))?;
-    let target = Target { netns: container, link, index: info.index, name };
+    action(&Target { netns, link, index: info.index, name }, &info)
+}
+
+fn finish(request: &Request, settings: &Settings<'_>, target: &Target<'_>, info: &LinkInfo) -> Result<AddResult> {
     let mut result = match settings.ipam {
-        Some(ipam) => {
-            with_addresses(request, ipam, |leased| apply(request, &target, &info, settings.detection, leased))?
-        }
+        Some(ipam) => with_addresses(request, ipam, |leased| apply(request, target, info, settings.detection, leased))?,
         None => {
-            link.set_up().with_context(|| format!("set {name} up"))?;
-            AddResult { interfaces: vec![interface_of(request, &info)], ..AddResult::default() }
+            target.link.set_up().with_context(|| format!("set {} up", target.name))?;
+            AddResult { interfaces: vec![interface_of(request, info)], ..AddResult::default() }
         }
     };
     prefer_dns(&mut result, settings.dns);

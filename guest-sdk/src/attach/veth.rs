@@ -3,7 +3,7 @@
 use cni_spec::error::Error;
 use cni_spec::result::Interface;
 
-use crate::attach::require_mac;
+use crate::attach::{delete_link, require_mac};
 use crate::failure::Context;
 use crate::net::{LinkInfo, Netns};
 use crate::plugin::{Request, Result};
@@ -29,6 +29,15 @@ pub fn require_told(end: &LinkInfo, told: &[Interface]) -> Result<()> {
     let told = told.iter().find(|told| told.sandbox.is_empty() && told.name == end.name);
     let told = told.ok_or_else(|| Error::internal(format!("prevResult does not name the host's end {}", end.name)))?;
     require_mac(end, told)
+}
+
+/// DEL: delete the pair by its end in the container, or else by its end on the host; see [`delete_host_end`].
+pub fn delete_pair(request: &Request, host: Option<&Netns>, is_other: impl Fn(&str) -> bool) -> Result<()> {
+    match host {
+        _ if delete_link(request)? => Ok(()),
+        Some(host) => delete_host_end(request, host, is_other),
+        None => Ok(()),
+    }
 }
 
 /// DEL without the container's namespace: the pair may live, and the previous result knows its end on the host. A name alone

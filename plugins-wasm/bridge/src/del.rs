@@ -1,6 +1,6 @@
 //! DEL: everything is tried, whatever is missing, and the first error is returned.
 
-use weir_sdk::attach::{self, veth};
+use weir_sdk::attach::veth;
 use weir_sdk::delegate::Delegate;
 use weir_sdk::masquerade::Masquerade;
 use weir_sdk::{Context, IpNet, Netns, Request, Result};
@@ -11,7 +11,8 @@ use crate::spoof_check::SpoofCheck;
 pub(crate) fn del(request: &Request) -> Result<()> {
     let config: Teardown = request.config()?;
     let host = Netns::host().context("open the host's network namespace");
-    let link = delete_link(request, &config, host.as_ref().ok());
+    let other = |name: &str| name == config.bridge || name.starts_with(&format!("{}.", config.bridge));
+    let link = veth::delete_pair(request, host.as_ref().ok(), other);
     let ipam = config.ipam.as_deref().map_or(Ok(()), |ipam| Delegate::ipam(ipam).del(&request.raw_config));
     let host = match host {
         Ok(host) => host,
@@ -30,18 +31,6 @@ pub(crate) fn del(request: &Request) -> Result<()> {
         Ok(())
     };
     link.and(ipam).and(masquerade)
-}
-
-/// Delete the pair by its end in the container, or else by its end on the host.
-fn delete_link(request: &Request, config: &Teardown, host: Option<&Netns>) -> Result<()> {
-    match host {
-        _ if attach::delete_link(request)? => Ok(()),
-        Some(host) => {
-            let own = |name: &str| name == config.bridge || name.starts_with(&format!("{}.", config.bridge));
-            veth::delete_host_end(request, host, own)
-        }
-        None => Ok(()),
-    }
 }
 
 fn addresses(request: &Request) -> Vec<IpNet> {
