@@ -99,13 +99,14 @@ fn neighbors(namespace: &Netns) {
     neighbor::remove(namespace, 4711, nameless.address).unwrap();
 }
 
-fn proxies(namespace: &Netns) {
-    let link = veth(namespace, "eth0", "peer0");
-    super::up(namespace, link);
+fn proxies(_: &Netns) {
+    // Both ends up: kernels before 6.12 forget proxy entries when a link has no carrier, which they see some time later.
+    let pair = super::joined();
+    let (namespace, link) = (&pair.left, pair.left_link);
     let proxy = Neighbor { mac: Vec::new(), permanent: false, proxy: true, ..entry(link, "fd00::9", 0) };
     neighbor::add(namespace, &proxy).unwrap();
     let text = run(namespace, &["ip", "-6", "neighbour", "show", "proxy"]);
-    assert!(text.contains("fd00::9 dev eth0 proxy"), "{text}");
+    assert!(text.contains("fd00::9 dev left proxy"), "{text}");
     assert!(neighbor::list(namespace, Some(link)).unwrap().contains(&proxy));
     neighbor::remove(namespace, link, proxy.address).unwrap();
     assert_eq!(run(namespace, &["ip", "-6", "neighbour", "show", "proxy"]).trim(), "");

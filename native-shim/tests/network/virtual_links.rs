@@ -53,6 +53,8 @@ fn make(
 
 fn kinds(namespace: &Netns) {
     let lower = veth(namespace, "low", "far");
+    // A VLAN link comes up only on one that is up.
+    up(namespace, lower);
     let modes = [MacvlanMode::Bridge, MacvlanMode::Private, MacvlanMode::Vepa, MacvlanMode::Source];
     let mut wanted: Vec<LinkKind> = modes.into_iter().map(macvlan).collect();
     wanted.push(LinkKind::Macvlan(MacvlanOptions { mode: MacvlanMode::Bridge, broadcast_queue_length: Some(2000) }));
@@ -108,6 +110,7 @@ fn kinds(namespace: &Netns) {
 fn across(container: &Netns) {
     let host = Netns::create().unwrap();
     let lower = veth(&host, "low", "far");
+    up(&host, lower);
     for kind in [macvlan(MacvlanMode::Bridge), LinkKind::Vlan(5), LinkKind::Ipvlan(IpvlanMode::L2)] {
         let options = LinkOptions { mtu: Some(1300), up: true, alias: Some("a".to_owned()), mac: None };
         let below = Some((&host, lower));
