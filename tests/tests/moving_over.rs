@@ -60,7 +60,10 @@ fn bridge() -> Value {
     configs::bridge(&["10.60.0.0/24", "fd00:60::/64"])
 }
 
-fn networks() -> Vec<(&'static str, fn() -> Network)> {
+/// A network by its name.
+type Named = (&'static str, fn() -> Network);
+
+fn networks() -> Vec<Named> {
     vec![
         ("loopback", || Network { interface: "lo", ..Network::new([json!({"type": "loopback"})]) }),
         ("bridge", || Network::new([with(&bridge(), json!({"ipMasq": true, "hairpinMode": true}))])),

@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use weir_native::ErrorKind;
@@ -33,7 +35,9 @@ fn tap(namespace: &Netns, name: &str, tap: TapOptions, options: &LinkOptions) ->
 
 /// Open a queue of a tap that is there.
 fn open(namespace: &Netns, name: &str, multi_queue: bool) -> std::io::Result<File> {
-    let device = namespace.enter(|| OpenOptions::new().read(true).write(true).open("/dev/net/tun")).unwrap()?;
+    let device = namespace
+        .enter(|| OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun"))
+        .unwrap()?;
     let mut flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
     flags |= if multi_queue { libc::IFF_MULTI_QUEUE } else { 0 };
     // SAFETY: an `ifreq` holds numbers and bytes only.
@@ -86,10 +90,24 @@ fn frames(namespace: &Netns) {
     question.extend([0xff; 6]);
     question.extend([2, 0, 0, 0, 0, 6, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
     question.extend([2, 0, 0, 0, 0, 6, 192, 0, 2, 2, 0, 0, 0, 0, 0, 0, 192, 0, 2, 1]);
-    assert_eq!(machine.write(&question).unwrap(), question.len());
+    // What is answered before the link has its carrier is lost: ask again.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut asked = None::<Instant>;
     let answer = loop {
+        assert!(Instant::now() < deadline, "nobody answers");
+        if asked.is_none_or(|time| time.elapsed() > Duration::from_millis(100)) {
+            assert_eq!(machine.write(&question).unwrap(), question.len());
+            asked = Some(Instant::now());
+        }
         let mut frame = vec![0; 2048];
-        let length = machine.read(&mut frame).unwrap();
+        let length = match machine.read(&mut frame) {
+            Ok(length) => length,
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(5));
+                continue;
+            }
+            Err(error) => panic!("{error}"),
+        };
         let frame = frame[HEADER..length].to_vec();
         // The kernel sends IPv6 of its own accord.
         if frame[12..14] == [8, 6] && frame[20..22] == [0, 2] {
