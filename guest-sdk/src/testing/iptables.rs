@@ -33,8 +33,9 @@ impl Iptables {
         Ok(self.tables.entry((family == IpFamily::Ipv6, table.to_owned())).or_insert_with(new))
     }
 
-    pub(crate) fn save(&mut self, family: IpFamily, table: &str) -> Result<Vec<Chain>, Failure> {
-        self.table(family, table).cloned()
+    /// Listing makes nothing: a table that nobody used stays one that is not held.
+    pub(crate) fn save(&self, family: IpFamily, table: &str) -> Result<Vec<Chain>, Failure> {
+        self.clone().table(family, table).cloned()
     }
 
     /// Whether a chain is there, in a table that was used before.

@@ -29,14 +29,16 @@ fn of_family(addresses: &[IpAddr], family: IpFamily) -> Vec<IpAddr> {
     addresses.iter().copied().filter(|address| family_of(*address) == family).collect()
 }
 
-/// Whether iptables looks at forwarded packets to or from these addresses on this host.
-pub(crate) fn is_used(host: &Netns, addresses: &[IpAddr]) -> Result<bool> {
+/// Those of the addresses whose forwarded packets iptables looks at on this host.
+pub(crate) fn seen(host: &Netns, addresses: &[IpAddr]) -> Result<Vec<IpAddr>> {
+    let mut seen = Vec::new();
     for family in FAMILIES {
-        if !of_family(addresses, family).is_empty() && may_hold(host, family, FORWARD)? {
-            return Ok(true);
+        let own = of_family(addresses, family);
+        if !own.is_empty() && may_hold(host, family, FORWARD)? {
+            seen.extend(own);
         }
     }
-    Ok(false)
+    Ok(seen)
 }
 
 fn may_hold(host: &Netns, family: IpFamily, chain: &str) -> Result<bool> {

@@ -77,17 +77,17 @@ impl Plugin for Firewall {
         let addresses = addresses::of(result);
         let owners = Owners::load(&host)?;
         let recorded = addresses.iter().all(|address| owners.owns(request, *address));
-        // What the reference plugin made is not recorded. Then its rules must be there.
-        let in_iptables = iptables::check(&host, &config, &addresses, recorded);
         match backend {
-            Backend::Iptables => in_iptables?,
+            Backend::Iptables => iptables::check(&host, &config, &addresses, recorded)?,
             Backend::Nftables | Backend::Firewalld if recorded => {
-                if iptables::is_used(&host, &addresses)? {
-                    in_iptables?;
+                let seen = iptables::seen(&host, &addresses)?;
+                if !seen.is_empty() && host.iptables_available(IpFamily::Ipv4) {
+                    iptables::check(&host, &config, &seen, true)?;
                 }
                 foreign_chains::check(&host, request, &addresses)?;
             }
-            Backend::Nftables => in_iptables?,
+            // What the reference plugin made is not recorded. Then its rules must be there.
+            Backend::Nftables => iptables::check(&host, &config, &addresses, false)?,
             Backend::Firewalld => {}
         }
         if backend == Backend::Firewalld {
@@ -151,13 +151,11 @@ fn let_through(
         iptables::add(host, config, addresses, place)?;
         return place.map_or(Ok(()), |place| isolation::close_ports(host, request, place, true));
     }
-    if iptables::is_used(host, addresses)? {
-        match iptables::add(host, config, addresses, None) {
-            Err(failure) if failure.kind == FailureKind::Unsupported => {
-                warn!("firewall: rules of iptables may drop packets, and cannot be changed: {}", failure.message);
-            }
-            other => other?,
+    match iptables::add(host, config, &iptables::seen(host, addresses)?, None) {
+        Err(failure) if failure.kind == FailureKind::Unsupported => {
+            warn!("firewall: rules of iptables may drop packets, and cannot be changed: {}", failure.message);
         }
+        other => other?,
     }
     foreign_chains::add(host, request, addresses)?;
     if let Some(zone) = zone {
