@@ -128,9 +128,12 @@ impl Host {
         Ok(path)
     }
 
-    /// Skip the test where the kernel cannot make links of this kind.
+    /// Skip the test where the kernel cannot make links of this kind. Arguments that begin with `link NAME` say what it
+    /// stands on.
     pub fn require_link(&self, kind: &str, arguments: &[&str]) -> Result<()> {
-        let add = ["link", "add", "name", "probe", "type", kind].into_iter().chain(arguments.iter().copied());
+        // ip(8) takes these before the type, and all others after it.
+        let (lower, own) = arguments.split_at(if arguments.first() == Some(&"link") { 2 } else { 0 });
+        let add = [&["link", "add"], lower, &["name", "probe", "type", kind], own].concat();
         match run("ip", add) {
             Ok(_) => run("ip", ["link", "delete", "dev", "probe"]).map(drop),
             Err(error) => {

@@ -9,6 +9,7 @@ use netlink_packet_route::link::{
     LinkAttribute, LinkInfo as Detail, MacVlanMode as KernelMacvlanMode,
 };
 
+pub use tap::open_queue;
 pub use types::{IpvlanMode, LinkKind, LinkOptions, MacvlanMode, MacvlanOptions, TapOptions};
 
 use crate::link::{self, Common, LinkChanges, Lower, message_of};

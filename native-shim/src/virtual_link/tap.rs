@@ -30,17 +30,34 @@ pub(super) fn create(namespace: &Netns, name: &str, tap: &TapOptions, options: &
     }
 }
 
-fn with_device(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkOptions) -> Result<u32> {
-    let doing = format!("create tap {name}");
+/// Open a queue of a tap link that is there, as a virtual machine does: each read is a frame that the link sends, each
+/// write one that it receives, with a `struct virtio_net_hdr` of ten bytes before it. `multi_queue` as it was made.
+pub fn open_queue(namespace: &Netns, name: &str, multi_queue: bool) -> Result<File> {
+    check_name(name)?;
+    let doing = format!("open a queue of tap {name}");
+    if link::find(namespace, name)?.is_none() {
+        return Err(Error::new(ErrorKind::NotFound, format!("{doing}: there is no such link")));
+    }
+    let device = open_device(namespace, &doing)?;
+    let flags = if multi_queue { libc::IFF_MULTI_QUEUE } else { 0 };
+    if attach(&device, name, flags) { Ok(device) } else { Err(Error::io(doing, &io::Error::last_os_error())) }
+}
+
+/// The link will belong to the namespace of whoever opens the device.
+fn open_device(namespace: &Netns, doing: &str) -> Result<File> {
     let open = || OpenOptions::new().read(true).write(true).custom_flags(libc::O_CLOEXEC).open(DEVICE);
-    // The link will belong to the namespace of whoever opens the device.
-    let device = namespace.enter(open)?.map_err(|error| match error.raw_os_error() {
+    namespace.enter(open)?.map_err(|error| match error.raw_os_error() {
         Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => {
             let message = format!("{doing}: open {DEVICE}: {error}; load the kernel module \"tun\"");
             Error::new(ErrorKind::Unsupported, message)
         }
         _ => Error::io(format_args!("{doing}: open {DEVICE}"), &error),
-    })?;
+    })
+}
+
+fn with_device(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkOptions) -> Result<u32> {
+    let doing = format!("create tap {name}");
+    let device = open_device(namespace, &doing)?;
     let failed = |step: &str| {
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
@@ -48,7 +65,8 @@ fn with_device(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkOp
             _ => Error::io(format_args!("{doing}: {step}"), &error),
         }
     };
-    if !attach(&device, name, tap.multi_queue) {
+    let several = if tap.multi_queue { libc::IFF_MULTI_QUEUE } else { 0 };
+    if !attach(&device, name, libc::IFF_TUN_EXCL | several) {
         return Err(failed("attach"));
     }
     // Until it is told to stay, the link goes with the descriptor: every return below leaves nothing.
@@ -82,12 +100,9 @@ fn configure(namespace: &Netns, name: &str, options: &LinkOptions, doing: &str) 
     Ok(made.index)
 }
 
-/// Bind the descriptor to a new link of this name.
-fn attach(device: &File, name: &str, multi_queue: bool) -> bool {
-    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | libc::IFF_TUN_EXCL;
-    if multi_queue {
-        flags |= libc::IFF_MULTI_QUEUE;
-    }
+/// Bind the descriptor to the tap link of this name, which the kernel makes where it is missing.
+fn attach(device: &File, name: &str, more: libc::c_int) -> bool {
+    let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR | more;
     // SAFETY: all zeros are a valid `ifreq`: it holds numbers and bytes only.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     // The name was checked to leave room for the NUL at the end.

@@ -1,16 +1,14 @@
 //! Tap links, opened by a program as one would.
 
-use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
+use rustix::fs::{OFlags, fcntl_setfl};
 use weir_native::ErrorKind;
 use weir_native::link;
 use weir_native::netns::Netns;
-use weir_native::virtual_link::{self, LinkKind, LinkOptions, TapOptions};
+use weir_native::virtual_link::{self, LinkKind, LinkOptions, TapOptions, open_queue};
 
 use super::support::{run, test};
 use super::veth;
@@ -31,24 +29,6 @@ const HEADER: usize = 10;
 
 fn tap(namespace: &Netns, name: &str, tap: TapOptions, options: &LinkOptions) -> u32 {
     virtual_link::create(namespace, name, &LinkKind::Tap(tap), options, None).unwrap()
-}
-
-/// Open a queue of a tap that is there.
-fn open(namespace: &Netns, name: &str, multi_queue: bool) -> std::io::Result<File> {
-    let device = namespace
-        .enter(|| OpenOptions::new().read(true).write(true).custom_flags(libc::O_NONBLOCK).open("/dev/net/tun"))
-        .unwrap()?;
-    let mut flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-    flags |= if multi_queue { libc::IFF_MULTI_QUEUE } else { 0 };
-    // SAFETY: an `ifreq` holds numbers and bytes only.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
-        *to = from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = flags as libc::c_short;
-    // SAFETY: the request reads and writes one `ifreq`.
-    let done = unsafe { libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
-    if done == 0 { Ok(device) } else { Err(std::io::Error::last_os_error()) }
 }
 
 fn all_options(namespace: &Netns) {
@@ -83,7 +63,8 @@ fn frames(namespace: &Netns) {
     let options = LinkOptions { mac: Some(mac.clone()), up: true, ..LinkOptions::default() };
     tap(namespace, "tap0", TapOptions::default(), &options);
     run(namespace, &["ip", "address", "add", "192.0.2.1/24", "dev", "tap0"]);
-    let mut machine = open(namespace, "tap0", false).unwrap();
+    let mut machine = open_queue(namespace, "tap0", false).unwrap();
+    fcntl_setfl(&machine, OFlags::NONBLOCK).unwrap();
 
     // Who has 192.0.2.1? Tell 192.0.2.2.
     let mut question = vec![0; HEADER];
@@ -120,10 +101,11 @@ fn frames(namespace: &Netns) {
 
 fn queues(namespace: &Netns) {
     tap(namespace, "many", TapOptions { multi_queue: true, ..TapOptions::default() }, &LinkOptions::default());
-    let _queues = [(); 3].map(|()| open(namespace, "many", true).unwrap());
+    let _queues = [(); 3].map(|()| open_queue(namespace, "many", true).unwrap());
     tap(namespace, "one", TapOptions::default(), &LinkOptions::default());
-    let _queue = open(namespace, "one", false).unwrap();
-    assert_eq!(open(namespace, "one", false).unwrap_err().raw_os_error(), Some(libc::EBUSY));
+    let _queue = open_queue(namespace, "one", false).unwrap();
+    assert_eq!(open_queue(namespace, "one", false).unwrap_err().kind, ErrorKind::Busy);
+    assert_eq!(open_queue(namespace, "none", false).unwrap_err().kind, ErrorKind::NotFound);
 }
 
 fn taken(namespace: &Netns) {

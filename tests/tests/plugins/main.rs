@@ -4,6 +4,7 @@
 
 mod bandwidth;
 mod bridge;
+mod dummy;
 mod firewall;
 mod host_local;
 mod ipvlan;
@@ -14,7 +15,9 @@ mod portmap;
 mod ptp;
 mod sbr;
 mod r#static;
+mod tap;
 mod tuning;
+mod vlan;
 mod vrf;
 
 use std::process::ExitCode;
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     tests.extend(bandwidth::tests());
     tests.extend(bridge::tests());
+    tests.extend(dummy::tests());
     tests.extend(firewall::tests());
     tests.extend(host_local::tests());
     tests.extend(ipvlan::tests());
@@ -32,7 +36,9 @@ fn main() -> ExitCode {
     tests.extend(ptp::tests());
     tests.extend(sbr::tests());
     tests.extend(r#static::tests());
+    tests.extend(tap::tests());
     tests.extend(tuning::tests());
+    tests.extend(vlan::tests());
     tests.extend(vrf::tests());
     weir_tests::run(tests)
 }
