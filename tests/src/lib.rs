@@ -16,6 +16,7 @@ pub mod programs;
 pub mod record;
 pub mod residue;
 pub mod rootfs;
+pub mod sctp;
 pub mod snapshot;
 pub mod traffic;
 

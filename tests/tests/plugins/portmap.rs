@@ -1,4 +1,6 @@
-//! The portmap plugin, behind a bridge. Its keys are tested in `plugin_keys`, its packets in `chains`.
+//! The portmap plugin, behind a bridge. Its keys are tested in `plugin_keys`.
+
+mod traffic;
 
 use serde_json::json;
 use weir_tests::configs::{VERSIONS, bridge, portmap};
@@ -17,5 +19,6 @@ pub(crate) fn tests() -> Vec<Test> {
         });
         tests.extend(with_backend);
     }
+    tests.extend(traffic::tests());
     tests
 }
