@@ -1,7 +1,7 @@
 //! The VRF: found or made, with a routing table of its own, and removed when nobody uses it.
 
-use weir_sdk::net::{LinkInfo, LinkKind, LinkOptions, RouteFilter};
-use weir_sdk::{Context, Error, Failure, Link, Netns, Result};
+use weir_sdk::net::{LinkChanges, LinkInfo, LinkKind, LinkOptions, RouteFilter};
+use weir_sdk::{Context, Error, Failure, Link, Netns, Result, error};
 
 use crate::config::Config;
 
@@ -52,50 +52,30 @@ impl Domain {
         }
     }
 
-    /// The VRF of the configuration, made where it is missing.
-    pub(crate) fn ensure(netns: &Netns, config: &Config) -> Result<Self> {
-        let mut least = 1;
+    /// The VRF of the configuration, made where it is missing. `workname` is a name that nobody else uses.
+    pub(crate) fn ensure(netns: &Netns, config: &Config, workname: &str) -> Result<Self> {
         loop {
             if let Some(found) = Self::find(netns, &config.name)? {
                 found.require_table(config)?;
                 return Ok(found);
             }
-            let table = match config.table {
-                Some(table) => table,
-                None => next_free(netns, least)?,
+            let made = match config.table {
+                Some(table) => create(netns, &config.name, table, true).map(|link| (link, table)),
+                None => create_with_free_table(netns, config, workname)?,
             };
-            let options = LinkOptions { up: true, ..LinkOptions::default() };
-            let made = netns.create_virtual_link(&config.name, &LinkKind::Vrf(table), &options, None);
-            let link = match made {
-                // Another container's interface came at the same time: use what it made.
+            let (link, table) = match made {
+                // Another interface came at the same time: use the VRF that was made for it.
                 Err(failure) if failure.is_already_exists() => continue,
-                made => made.with_context(|| format!("make VRF {} with table {table}", config.name))?,
+                made => made.with_context(|| format!("make VRF {}", config.name))?,
             };
-            let domain = Self::checked(netns, config, link, table);
-            match domain? {
-                Some(domain) => return Ok(domain),
-                None => least = table.saturating_add(1),
-            }
-        }
-    }
-
-    /// A VRF that was just made; none where an older one has found the same table free, and this one is gone again.
-    fn checked(netns: &Netns, config: &Config, link: Link, table: u32) -> Result<Option<Self>> {
-        let look = || -> Result<(u32, bool)> {
-            let index = link.info().context("look at the new VRF")?.index;
-            // Interface indexes grow, so the smaller one is older.
-            let is_second = config.table.is_none()
-                && vrf_tables(netns)?.iter().any(|(info, other)| info.index < index && *other == table);
-            Ok((index, is_second))
-        };
-        match look() {
-            Ok((index, false)) => Ok(Some(Self { link, name: config.name.clone(), index, table, is_new: true })),
-            outcome => {
-                let removed = link.delete_if_exists();
-                outcome?;
-                removed.with_context(|| format!("give table {table} back"))?;
-                Ok(None)
-            }
+            let index = match link.info().context("look at the new VRF") {
+                Ok(info) => info.index,
+                Err(failure) => {
+                    log_failure(link.delete_if_exists());
+                    return Err(failure.into());
+                }
+            };
+            return Ok(Self { link, name: config.name.clone(), index, table, is_new: true });
         }
     }
 
@@ -124,6 +104,53 @@ impl Domain {
         self.link.delete_if_exists().with_context(|| format!("delete VRF {}", self.name))?;
         Ok(())
     }
+}
+
+fn create(netns: &Netns, name: &str, table: u32, up: bool) -> Result<Link, Failure> {
+    let options = LinkOptions { up, ..LinkOptions::default() };
+    netns.create_virtual_link(name, &LinkKind::Vrf(table), &options, None)
+}
+
+/// Make a VRF with a table that no other one has. It gets its name only when that is sure, so that nobody uses one that
+/// has to go again. `AlreadyExists` where the name is taken by then.
+fn create_with_free_table(netns: &Netns, config: &Config, workname: &str) -> Result<Result<(Link, u32), Failure>> {
+    // What is left of an attempt that was killed.
+    if let Found::Domain(left) = Domain::look_up(netns, workname)? {
+        left.link.delete_if_exists().with_context(|| format!("delete VRF {workname}"))?;
+    }
+    let mut least = 1;
+    loop {
+        let table = next_free(netns, least)?;
+        let link = create(netns, workname, table, false).with_context(|| format!("make a VRF with table {table}"))?;
+        let outcome = match is_taken_by_elder(netns, &link, table) {
+            Ok(true) => Ok(None),
+            Ok(false) => {
+                let named = LinkChanges { name: Some(config.name.clone()), up: Some(true), ..LinkChanges::default() };
+                Ok(Some(link.update(&named)))
+            }
+            Err(error) => Err(error),
+        };
+        if let Ok(Some(Ok(()))) = outcome {
+            return Ok(Ok((link, table)));
+        }
+        log_failure(link.delete_if_exists());
+        if let Some(Err(failure)) = outcome? {
+            return Ok(Err(failure));
+        }
+        least = table.saturating_add(1);
+    }
+}
+
+fn log_failure(outcome: Result<bool, Failure>) {
+    if let Err(failure) = outcome {
+        error!("vrf: delete the new VRF: {}", failure.message);
+    }
+}
+
+/// Whether an older VRF has found the same table free. Interface indexes grow, so the smaller one is older.
+fn is_taken_by_elder(netns: &Netns, link: &Link, table: u32) -> Result<bool> {
+    let index = link.info().context("look at the new VRF")?.index;
+    Ok(vrf_tables(netns)?.iter().any(|(info, other)| info.index < index && *other == table))
 }
 
 /// The first table from a number on that no VRF has and that has no routes.

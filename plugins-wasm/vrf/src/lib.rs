@@ -8,7 +8,7 @@ mod belongings;
 mod config;
 mod domain;
 
-use weir_sdk::{AddResult, Context, Error, Link, Netns, Plugin, Request, Result, StatusRequest, error};
+use weir_sdk::{AddResult, Context, Error, Link, Netns, Plugin, Request, Result, StatusRequest, error, naming};
 
 use belongings::Belongings;
 use config::Config;
@@ -45,9 +45,10 @@ impl Plugin for Vrf {
         let netns = request.netns()?;
         let link = interface(&netns, &request.interface_name)?;
         refuse_controlled(&netns, &link, &request.interface_name)?;
+        let before = Belongings::of(&netns, &link)?;
         for _ in 0..ATTEMPTS {
-            let domain = Domain::ensure(&netns, &config)?;
-            match enter(&netns, &link, &domain) {
+            let domain = Domain::ensure(&netns, &config, &workname(request))?;
+            match enter(&netns, &link, &domain, &before) {
                 Ok(()) => return Ok(result.clone()),
                 Err(_) if domain.is_gone() => {}
                 Err(error) => {
@@ -109,15 +110,25 @@ fn refuse_controlled(netns: &Netns, link: &Link, name: &str) -> Result<()> {
     Err(Error::internal(format!("{name} is controlled by {other} already: remove it from there first")))
 }
 
+/// What a VRF is called until it is sure that it can stay.
+fn workname(request: &Request) -> String {
+    let attachment = format!("{}/{}", request.container_id, request.interface_name);
+    format!("vrf-{}", naming::hash(&attachment, 8))
+}
+
 /// Put the interface into the VRF with all that it has. After a failure it is out again, as it was.
-fn enter(netns: &Netns, link: &Link, domain: &Domain) -> Result<()> {
-    let before = Belongings::of(netns, link)?;
-    let name = &domain.name;
-    let outcome = link
-        .set_controller(Some(&domain.link))
-        .with_context(|| format!("put the interface into VRF {name}"))
-        .map_err(Error::from)
-        .and_then(|()| before.put_back(netns, link, domain.table));
+fn enter(netns: &Netns, link: &Link, domain: &Domain, before: &Belongings) -> Result<()> {
+    let moved = || -> Result<()> {
+        let name = &domain.name;
+        link.set_controller(Some(&domain.link)).with_context(|| format!("put the interface into VRF {name}"))?;
+        before.put_back(netns, link, domain.table)?;
+        // DEL of the interface that was the last one in it may not have seen this one coming.
+        if link.info()?.controller != Some(domain.index) {
+            return Err(Error::try_again_later(format!("VRF {name} was deleted by somebody else")));
+        }
+        Ok(())
+    };
+    let outcome = moved();
     if outcome.is_err() {
         let released = link.set_controller(None).context("take the interface out").map_err(Error::from);
         if let Err(error) = released.and_then(|()| before.put_back(netns, link, belongings::MAIN)) {

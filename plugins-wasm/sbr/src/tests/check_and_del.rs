@@ -59,12 +59,12 @@ fn del_removes_rules_and_tables_and_can_be_repeated() {
 #[test]
 fn del_finds_the_addresses_on_the_interface_or_in_the_result_or_nowhere() {
     // No prevResult.
-    let world = world(&DUAL);
+    let other = world(&DUAL);
     let keys = config(&DUAL, json!({}));
-    world.add::<Sbr>(&keys).unwrap();
+    other.add::<Sbr>(&keys).unwrap();
     let without = config(&DUAL, json!({"prevResult": null}));
-    world.del::<Sbr>(&without).unwrap();
-    assert!(rules(&world).is_empty());
+    other.del::<Sbr>(&without).unwrap();
+    assert!(rules(&other).is_empty());
 
     // No interface.
     let world = world(&DUAL);
