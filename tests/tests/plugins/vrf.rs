@@ -226,7 +226,7 @@ fn shared(host: &Host) -> Result<()> {
 
 fn at_once(host: &Host) -> Result<()> {
     require(host)?;
-    const INTERFACES: usize = 6;
+    const INTERFACES: usize = 4;
     let one = host.container("one")?;
     for n in 0..2 * INTERFACES {
         add_veth(&one, &format!("net{n}"), &format!("peer{n}"))?;
@@ -242,7 +242,7 @@ fn at_once(host: &Host) -> Result<()> {
             threads.into_iter().try_for_each(|thread| thread.join().unwrap().map(drop))
         })
     };
-    for round in 0..3 {
+    for round in 0..2 {
         run("ADD")?;
         let mut tables = vec![table_of(&one, "common")?];
         for n in 0..2 * INTERFACES {
