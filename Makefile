@@ -47,6 +47,7 @@ build: setup-rust ## Build dist/bin/weir, dist/bin/weir-cni and dist/plugins/*.w
 	@echo "[1/4] weir-cni (the host, without a compiler)"
 	cargo build --release --locked --package weir --bin weir-cni
 	@mkdir -p $(DIST)/bin $(DIST)/plugins
+	@rm -rf $(DIST)/installed # what tests of an earlier build installed
 	install -m 0755 $(RELEASE)/weir-cni $(DIST)/bin/weir-cni
 	@echo "[2/4] weir (the operator's command, with the compiler: some minutes the first time)"
 	cargo build --release --locked --package weir --bin weir --features compiler

@@ -84,9 +84,7 @@ pub fn run(tests: Vec<Test>) -> ExitCode {
             })
         })
         .collect();
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    crate::programs::uninstall();
-    conclusion.exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
 /// Namespaces belong to threads, and the harness uses its own again: a thread per test.

@@ -1,5 +1,7 @@
 //! The programs under test: a directory made by `weir install`, as a runtime would get it, and the native plugins.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -30,7 +32,7 @@ impl Programs {
         Self { directories: vec![directory.into()], calls: Calls::of_this_test() }
     }
 
-    /// Weir's plugins. Installed once for each test program, from `WEIR_DIST` or `dist` in the workspace. With
+    /// Weir's plugins. Installed once for each build, below `installed`, from `WEIR_DIST` or `dist` in the workspace. With
     /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves. `WEIR_TESTS_BIN`
     /// names a directory into which they are installed already.
     pub fn weir() -> Result<Self> {
@@ -106,20 +108,34 @@ fn install() -> Result<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
         .collect();
     components.sort();
-    // Stays until the program ends, and is in memory: no test waits for a disk.
-    let directory = tempfile::Builder::new().prefix("weir-bin-").tempdir()?.keep();
+    // Once for all test programs: compiling takes some seconds.
+    let all = dist.join("installed");
+    let directory = all.join(fingerprint(&dist, &components)?);
+    if directory.exists() {
+        return Ok(directory);
+    }
+    std::fs::create_dir_all(&all)?;
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(&all)?;
     let mut command = Command::new(&weir);
-    command.arg("install").arg("--bin-dir").arg(&directory).arg("--grant-requested").args(components);
+    command.arg("install").arg("--bin-dir").arg(unfinished.path()).arg("--grant-requested").args(components);
     let output = output(&mut command)?;
     if !output.status.success() {
         bail!("weir install failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    Ok(directory)
+    std::fs::set_permissions(unfinished.path(), std::fs::Permissions::from_mode(0o755))?;
+    // Another test program may have been quicker; then the name is taken, and the same is there.
+    match std::fs::rename(unfinished.keep(), &directory) {
+        Err(error) if !directory.exists() => Err(error).context("keep what was installed"),
+        _ => Ok(directory),
+    }
 }
 
-/// Remove what was installed. Called when the test program ends.
-pub fn uninstall() {
-    if let Some(Ok(directory)) = INSTALLED.get() {
-        let _ = std::fs::remove_dir_all(directory);
+/// Tells one build from another: names, sizes and times of all that is installed.
+fn fingerprint(dist: &Path, components: &[PathBuf]) -> Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for file in [dist.join("bin/weir"), dist.join("bin/weir-cni")].iter().chain(components) {
+        let metadata = file.metadata().with_context(|| format!("look at {}", file.display()))?;
+        (file.file_name(), metadata.len(), metadata.modified()?).hash(&mut hasher);
     }
+    Ok(format!("{:016x}", hasher.finish()))
 }

@@ -29,9 +29,7 @@ const PAUSE: Duration = Duration::from_millis(15);
 fn main() -> ExitCode {
     // Before anything starts a thread.
     let privileges = privileges::obtain();
-    let result = run(privileges);
-    weir_tests::programs::uninstall();
-    match result {
+    match run(privileges) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error:#}");
