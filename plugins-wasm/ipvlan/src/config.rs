@@ -25,8 +25,8 @@ pub(crate) struct Config {
     /// Empty: the link of the default route.
     pub(crate) master: String,
     pub(crate) mode: IpvlanMode,
-    /// None: the master's.
-    pub(crate) mtu: Option<u32>,
+    /// 0: the master's. Compared with that when it is known.
+    pub(crate) mtu: i64,
     /// The master is in the container, not on the host.
     pub(crate) link_in_container: bool,
     pub(crate) ipam: Ipam,
@@ -35,14 +35,14 @@ pub(crate) struct Config {
 
 impl Config {
     pub(crate) fn load(document: Document) -> Result<Self> {
-        let mtu = u32::try_from(document.mtu).map_err(|_| {
+        if document.mtu < 0 {
             let text = format!("mtu {} is out of range; 0 stands for that of the master", document.mtu);
-            Error::invalid_config(text)
-        })?;
+            return Err(Error::invalid_config(text));
+        }
         Ok(Self {
             master: document.master,
             mode: mode(&document.mode)?,
-            mtu: (mtu != 0).then_some(mtu),
+            mtu: document.mtu,
             link_in_container: document.link_in_container,
             ipam: document.ipam,
             dns: document.dns,

@@ -94,7 +94,7 @@ impl Plugin for Ipvlan {
 fn make(request: &Request, config: &Config, container: &Netns) -> Result<Link> {
     let netns = lower::namespace(request, config.link_in_container)?;
     let (master, info) = lower::find(&netns, &config.master)?;
-    let options = LinkOptions { mtu: config.mtu, ..LinkOptions::default() };
+    let options = LinkOptions { mtu: lower::require_mtu(config.mtu, &info)?, ..LinkOptions::default() };
     let name = &request.interface_name;
     let made = container.create_virtual_link(name, &LinkKind::Ipvlan(config.mode), &options, Some(&master));
     Ok(made.with_context(|| format!("make the ipvlan link {name} on {}", info.name))?)
