@@ -15,6 +15,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("iptables_rules_read_back_as_the_words_that_were_written", with_iptables(words_survive)),
         test("iptables_chains_are_created_emptied_and_deleted", with_iptables(chains)),
         test("iptables_transactions_leave_nothing_when_a_step_fails", with_iptables(failed_step)),
+        test("iptables_is_known_to_hold_chains_without_its_programs", with_iptables(held)),
         test("iptables_leaves_the_rules_of_others_alone", with_iptables(others)),
     ]
 }
@@ -55,6 +56,22 @@ fn words_survive(namespace: &Netns) {
         commands.push(Command::DeleteChain("WEIR".into()));
         restore(namespace, family, "nat", &commands).unwrap();
         assert_eq!(rules_of(namespace, family, "WEIR"), None);
+    }
+}
+
+fn held(namespace: &Netns) {
+    for family in BOTH {
+        // A table of somebody else with the same name is none of iptables.
+        let word = if family == IpFamily::Ipv4 { "ip" } else { "ip6" };
+        super::support::run(namespace, &["nft", "add", "table", word, "mangle"]);
+        assert_eq!(may_hold(namespace, family, "mangle", "FORWARD"), Ok(false));
+        assert_eq!(may_hold(namespace, family, "filter", "FORWARD"), Ok(false));
+        assert!(save(namespace, family, "filter").unwrap().is_empty());
+        restore(namespace, family, "filter", &[Command::Append(rule("FORWARD", &["-j", "ACCEPT"]))]).unwrap();
+        assert_eq!(may_hold(namespace, family, "filter", "FORWARD"), Ok(true));
+        restore(namespace, family, "filter", &[Command::CreateChain("WEIR".into())]).unwrap();
+        assert_eq!(may_hold(namespace, family, "filter", "WEIR"), Ok(true));
+        assert_eq!(may_hold(namespace, family, "disks", "WEIR").unwrap_err().kind, ErrorKind::Invalid);
     }
 }
 

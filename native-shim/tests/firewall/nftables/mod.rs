@@ -1,5 +1,6 @@
 //! What nft(8) prints of rule sets that were made here, and what the kernel does with them.
 
+mod base_chains;
 mod rules;
 mod sets;
 mod transactions;
@@ -8,7 +9,7 @@ use libtest_mimic::Trial;
 use weir_native::nftables::*;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    rules::tests().into_iter().chain(sets::tests()).chain(transactions::tests()).collect()
+    base_chains::tests().into_iter().chain(rules::tests()).chain(sets::tests()).chain(transactions::tests()).collect()
 }
 
 fn table(family: Family) -> Table {
