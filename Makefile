@@ -8,6 +8,7 @@ DIST ?= dist
 PLUGINS := \
 	bandwidth \
 	bridge \
+	dhcp \
 	dummy \
 	firewall \
 	host-local \
@@ -92,6 +93,10 @@ install: ## Install below DESTDIR and PREFIX (after `make build`)
 	install -m 0755 $(DIST)/bin/weir $(DESTDIR)$(PREFIX)/bin/weir
 	install -m 0755 $(DIST)/bin/weir-cni $(DESTDIR)$(PREFIX)/lib/weir/weir-cni
 	install -m 0644 $(DIST)/plugins/*.wasm $(DESTDIR)$(PREFIX)/share/weir/plugins/
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 host/dhcp-daemon/systemd/weir-dhcp.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed 's|@PREFIX@|$(PREFIX)|' host/dhcp-daemon/systemd/weir-dhcp.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/weir-dhcp.service
 
 lint: setup-rust ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check

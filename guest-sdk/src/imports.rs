@@ -3,14 +3,14 @@
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::bindings::weir::cni::{
-    addresses, attachment_state, bridges, clock, conntrack, container_namespace, container_state, delegate,
+    addresses, attachment_state, bridges, clock, conntrack, container_namespace, container_state, delegate, dhcp,
     environment_files, firewalld, host_devices, host_namespace, ipam_store, iptables, links, log, namespaces,
     neighbors, nftables, resolver, routes, rules, sysctls, traffic_control, virtual_links,
 };
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::testing::imports::{
-    addresses, attachment_state, bridges, clock, conntrack, container_namespace, container_state, delegate,
+    addresses, attachment_state, bridges, clock, conntrack, container_namespace, container_state, delegate, dhcp,
     environment_files, firewalld, host_devices, host_namespace, ipam_store, iptables, links, log, namespaces,
     neighbors, nftables, resolver, routes, rules, sysctls, traffic_control, virtual_links,
 };

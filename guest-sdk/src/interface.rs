@@ -139,7 +139,10 @@ fn enable_ipv6(target: &Target<'_>) -> Result<()> {
 
 fn to_route(route: &ResultRoute, ips: &[&IpConfig], index: u32) -> Route {
     let family = |address: IpAddr| address.is_ipv4() == route.dst.addr().is_ipv4();
-    let first_gateway = || ips.iter().filter_map(|ip| ip.gateway).find(|gateway| family(*gateway));
+    // What has the scope of a link or a host is reached without a gateway.
+    let is_remote = route.scope.is_none_or(|scope| scope < 253);
+    let first_gateway =
+        || ips.iter().filter_map(|ip| ip.gateway).find(|gateway| family(*gateway)).filter(|_| is_remote);
     let given = |number: u32| (number != 0).then_some(number);
     Route {
         gateway: route.gw.or_else(first_gateway),

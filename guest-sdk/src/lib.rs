@@ -71,6 +71,7 @@
 //! | put an IPAM result on an interface and check it | [`mod@interface`] |
 //! | call another plugin | [`delegate`] |
 //! | give out addresses | [`ipam_store`] |
+//! | lease addresses from DHCP servers | [`dhcp`] |
 //! | keep something from ADD to DEL | [`state`] |
 //! | read what another service wrote for plugins | [`environment_file`] |
 //! | find a device by its place in the machine | [`host_device`] |
@@ -112,6 +113,7 @@ pub mod attach;
 pub mod clock;
 pub mod convert;
 pub mod delegate;
+pub mod dhcp;
 pub mod environment_file;
 pub mod export;
 pub mod failure;

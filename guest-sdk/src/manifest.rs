@@ -29,6 +29,8 @@ pub mod interfaces {
     pub const container_state: &str = "container-state";
     /// Other plugins.
     pub const delegate: &str = "delegate";
+    /// Leases of DHCP servers.
+    pub const dhcp: &str = "dhcp";
     /// Files of `KEY=value` lines.
     pub const environment_files: &str = "environment-files";
     /// Sources of firewalld's zones.

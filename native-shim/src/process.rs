@@ -8,3 +8,18 @@ pub const OPEN_NO_FOLLOW: i32 = libc::O_NOFOLLOW | libc::O_NONBLOCK;
 pub fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
+
+/// Have the signals that end a daemon (SIGTERM, SIGINT) wait for [`wait_for_end`]. Call it before there are other threads:
+/// they inherit this.
+pub fn hold_end() -> crate::Result<()> {
+    end_signals().thread_block().map_err(|errno| crate::Error::io("block signals", &errno.into()))
+}
+
+/// Wait until the process is told to end.
+pub fn wait_for_end() -> crate::Result<()> {
+    end_signals().wait().map(drop).map_err(|errno| crate::Error::io("wait for signals", &errno.into()))
+}
+
+fn end_signals() -> nix::sys::signal::SigSet {
+    [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT].into_iter().collect()
+}

@@ -8,6 +8,7 @@ pub mod chain;
 pub mod cni;
 pub mod configs;
 pub mod container;
+pub mod dhcp;
 pub mod harness;
 pub mod host;
 pub mod lifecycle;

@@ -17,8 +17,9 @@ struct IpamOnly {
 /// DEL: the link goes, if namespace and link are there, and the addresses are given back in any case. The first error is
 /// returned.
 pub fn del(request: &Request) -> Result<()> {
-    let link = delete_link(request).map(drop);
+    // Before the link goes: a DHCP lease can only be given back through it.
     let addresses = release(request);
+    let link = delete_link(request).map(drop);
     link.and(addresses)
 }
 

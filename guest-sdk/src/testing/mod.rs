@@ -30,6 +30,7 @@
 //! assert_eq!(calls, 3);
 //! ```
 
+pub(crate) mod dhcp;
 mod documents;
 mod faults;
 pub(crate) mod imports;

@@ -16,6 +16,7 @@ use crate::bindings::weir::cni::resolver::Settings;
 use crate::bindings::weir::cni::rules::Rule;
 use crate::failure::{Failure, FailureKind};
 use crate::plugin::Attachment;
+use crate::testing::dhcp::Dhcp;
 use crate::testing::iptables::Iptables;
 use crate::testing::links::Device;
 use crate::testing::nftables::Nftables;
@@ -81,6 +82,7 @@ pub(crate) struct State {
     pub(crate) environment_files: BTreeMap<String, Vec<(String, String)>>,
     pub(crate) host_devices: BTreeMap<String, HostDevice>,
     pub(crate) resolv_conf: BTreeMap<String, Settings>,
+    pub(crate) dhcp: Option<Dhcp>,
     pub(crate) allow_list: Option<Vec<String>>,
     pub(crate) iptables_installed: bool,
     pub(crate) delegates: BTreeMap<String, DelegateScript>,
@@ -113,6 +115,7 @@ impl State {
             environment_files: BTreeMap::new(),
             host_devices: BTreeMap::new(),
             resolv_conf: BTreeMap::new(),
+            dhcp: None,
             allow_list: None,
             iptables_installed: true,
             delegates: BTreeMap::new(),

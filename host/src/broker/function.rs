@@ -89,5 +89,9 @@ functions! {
         HostDevicesFindPci = "find-pci", HostDevicesFindAuxiliary = "find-auxiliary",
         HostDevicesFindByPath = "find-by-path",
     }
+    dhcp = "dhcp" {
+        DhcpAcquire = "acquire", DhcpConfirm = "confirm", DhcpRelease = "release", DhcpRetain = "retain",
+        DhcpAvailable = "available",
+    }
     delegate = "delegate" { DelegateCall = "call" }
 }

@@ -1,5 +1,6 @@
 //! The command `weir`: for operators and authors of plugins.
 
+mod dhcp_daemon;
 mod inspect;
 mod install;
 mod list;
@@ -37,6 +38,8 @@ enum Command {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Get and keep the leases of containers, for the plugin dhcp.
+    DhcpDaemon(dhcp_daemon::Arguments),
     /// Compile what was compiled for another version of the host. Runs by itself after an upgrade.
     Compile(Directory),
     /// Make a component of a core module built for wasm32-unknown-unknown.
@@ -77,6 +80,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Install(arguments) => install::run(&arguments),
         Command::List(directory) => list::run(&directory.registry()?),
+        Command::DhcpDaemon(arguments) => dhcp_daemon::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Remove { directory, names } => {
             let registry = directory.registry()?;

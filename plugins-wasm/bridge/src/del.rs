@@ -11,9 +11,10 @@ use crate::spoof_check::SpoofCheck;
 pub(crate) fn del(request: &Request) -> Result<()> {
     let config: Teardown = request.config()?;
     let host = Netns::host().context("open the host's network namespace");
+    // Before the link goes: a DHCP lease can only be given back through it.
+    let ipam = config.ipam.as_deref().map_or(Ok(()), |ipam| Delegate::ipam(ipam).del(&request.raw_config));
     let other = |name: &str| name == config.bridge || name.starts_with(&format!("{}.", config.bridge));
     let link = veth::delete_pair(request, host.as_ref().ok(), other);
-    let ipam = config.ipam.as_deref().map_or(Ok(()), |ipam| Delegate::ipam(ipam).del(&request.raw_config));
     let host = match host {
         Ok(host) => host,
         Err(failure) => return link.and(ipam).and(Err(failure.into())),

@@ -8,8 +8,9 @@ use crate::config::Teardown;
 
 pub(crate) fn del(request: &Request) -> Result<()> {
     let host = Netns::host().context("open the host's network namespace");
-    let pair = veth::delete_pair(request, host.as_ref().ok(), |_| false);
+    // Before the pair goes: a DHCP lease can only be given back through it.
     let addresses = attach::release(request);
+    let pair = veth::delete_pair(request, host.as_ref().ok(), |_| false);
     let config: Teardown = request.config()?;
     let rules = match host {
         Ok(host) if config.masquerade => {

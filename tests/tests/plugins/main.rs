@@ -4,6 +4,7 @@
 
 mod bandwidth;
 mod bridge;
+mod dhcp;
 mod dummy;
 mod firewall;
 mod host_local;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let mut tests = Vec::new();
     tests.extend(bandwidth::tests());
     tests.extend(bridge::tests());
+    tests.extend(dhcp::tests());
     tests.extend(dummy::tests());
     tests.extend(firewall::tests());
     tests.extend(host_local::tests());

@@ -52,6 +52,11 @@ pub(crate) fn prepare(host: &Host, plugin: &str, network: &Chain) -> Result<Box<
             "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.1.1/24\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
         std::fs::write(file, text)?;
     }
+    if plugin == "dhcp" {
+        weir_tests::dhcp::bridge(host)?;
+        let server = weir_tests::dhcp::dnsmasq("10.60.0.10,10.60.0.99", &[])?;
+        return Ok(Box::new((outside, server, weir_tests::dhcp::daemon(&[])?)));
+    }
     Ok(Box::new(outside))
 }
 

@@ -313,6 +313,7 @@ pub(crate) mod sysctls {
     }
 }
 
+pub(crate) mod dhcp;
 mod files;
 mod firewall;
 mod policy_routing;

@@ -139,5 +139,5 @@ pub(super) fn absolute(directory: &str) -> weir_native::Result<PathBuf> {
     if path.is_absolute() && !climbs {
         return Ok(path.to_owned());
     }
-    Err(Error::new(ErrorKind::Invalid, format!("directory {directory:?} must be absolute and without `..`")))
+    Err(Error::new(ErrorKind::Invalid, format!("path {directory:?} must be absolute and without `..`")))
 }

@@ -6,6 +6,7 @@ mod basics;
 mod bridges;
 mod convert;
 mod delegate;
+mod dhcp;
 mod firewall;
 mod host_devices;
 mod ipam;
@@ -64,6 +65,7 @@ pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi:
             "environment-files" => add!(environment_files),
             "host-devices" => add!(host_devices),
             "delegate" => add!(delegate),
+            "dhcp" => add!(dhcp),
             other => return Err(wasmtime::format_err!("no interface {other:?} in this contract")),
         }
     }

@@ -1,0 +1,120 @@
+//! `dhcp`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use weir_native::dhcp::protocol::{self, Owner};
+use weir_native::dhcp::{DEFAULT_SOCKET, Daemon};
+use weir_native::{Error, ErrorKind, Result};
+
+use super::convert;
+use super::ipam::absolute;
+use crate::broker::Function;
+use crate::sandbox::Guest;
+use crate::sandbox::bindings::cni::dhcp::{self, Attachment, ClientOptions, Lease, LeaseRoute};
+use crate::sandbox::bindings::cni::types::IpNetwork;
+use crate::sandbox::guest::Answer;
+
+/// What the daemon answers from its memory comes at once, and a release waits for one packet at most.
+const SHORT: Duration = Duration::from_secs(10);
+/// What the daemon's answer may need on its way, of the time that it is given.
+const MARGIN: Duration = Duration::from_millis(500);
+
+impl dhcp::Host for Guest {
+    fn acquire(&mut self, socket: Option<String>, options: ClientOptions) -> Answer<Lease> {
+        let patience = self.broker.time_left();
+        let (owner, session) = (self.owner(), self.session.clone());
+        self.with_daemon(Function::DhcpAcquire, socket, patience, |daemon| {
+            let netns = session.container_netns().zip(session.invocation().netns_path.as_deref());
+            let Some((netns, path)) = netns else {
+                let message = "a lease is got through the container's network namespace, and there is none";
+                return Err(Error::new(ErrorKind::NotFound, message));
+            };
+            let path = std::path::absolute(path).map_err(|error| Error::io("find the network namespace", &error))?;
+            let lease = daemon.acquire(protocol::Acquire {
+                owner,
+                netns: path.to_string_lossy().into_owned(),
+                identity: netns.identity().into(),
+                options: options_in(options),
+                patience: u64::try_from(patience.saturating_sub(MARGIN).as_millis()).unwrap_or(u64::MAX),
+            })?;
+            Ok(lease_out(lease))
+        })
+    }
+
+    fn confirm(&mut self, socket: Option<String>) -> Answer<Lease> {
+        let owner = self.owner();
+        self.with_daemon(Function::DhcpConfirm, socket, SHORT, |daemon| daemon.confirm(owner).map(lease_out))
+    }
+
+    fn release(&mut self, socket: Option<String>) -> Answer<()> {
+        let owner = self.owner();
+        self.with_daemon(Function::DhcpRelease, socket, SHORT, |daemon| daemon.release(owner))
+    }
+
+    fn retain(&mut self, socket: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Attachment>> {
+        let session = self.session.clone();
+        let patience = self.broker.time_left();
+        self.with_daemon(Function::DhcpRetain, socket, patience, |daemon| {
+            let network = session.network();
+            let valid = valid.into_iter().map(|one| Owner::new(network, &convert::attachment(one))).collect();
+            let released = daemon.retain(network, valid)?.into_iter();
+            Ok(released
+                .map(|owner| Attachment { container_id: owner.container_id, interface_name: owner.interface_name })
+                .collect())
+        })
+    }
+
+    fn available(&mut self, socket: Option<String>) -> Answer<()> {
+        self.with_daemon(Function::DhcpAvailable, socket, SHORT, |daemon| daemon.ping())
+    }
+}
+
+impl Guest {
+    fn owner(&self) -> Owner {
+        Owner::new(self.session.network(), &self.session.attachment())
+    }
+
+    fn with_daemon<T>(
+        &mut self,
+        function: Function,
+        socket: Option<String>,
+        patience: Duration,
+        act: impl FnOnce(&Daemon<'_>) -> Result<T>,
+    ) -> Answer<T> {
+        let patience = patience.min(self.broker.time_left());
+        self.call(function, || {
+            let socket = socket.map_or_else(|| Ok(PathBuf::from(DEFAULT_SOCKET)), |path| absolute(&path))?;
+            act(&Daemon::new(&socket, patience))
+        })
+    }
+}
+
+fn options_in(options: ClientOptions) -> protocol::ClientOptions {
+    let provide = options.provide.into_iter();
+    protocol::ClientOptions {
+        provide: provide.map(|option| protocol::ProvidedOption { code: option.code, value: option.value }).collect(),
+        request: options.request,
+        priority: options.priority,
+    }
+}
+
+fn lease_out(lease: protocol::Lease) -> Lease {
+    let addresses =
+        |list: Vec<std::net::Ipv4Addr>| list.into_iter().map(|one| convert::address_out(one.into())).collect();
+    let network = |net: ipnet::Ipv4Net| -> IpNetwork { convert::network_out(net.into()) };
+    let route = |route: protocol::LeaseRoute| LeaseRoute {
+        destination: network(route.destination),
+        gateway: route.gateway.map(|gateway| convert::address_out(IpAddr::V4(gateway))),
+    };
+    Lease {
+        address: network(lease.address),
+        routers: addresses(lease.routers),
+        routes: lease.routes.into_iter().map(route).collect(),
+        name_servers: addresses(lease.name_servers),
+        domain: lease.domain,
+        search: lease.search,
+        seconds_left: lease.seconds_left,
+    }
+}
