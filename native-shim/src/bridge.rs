@@ -6,8 +6,8 @@ use netlink_packet_route::link::{
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use crate::link::{Common, by_index, create as create_link, message_of};
-use crate::netns::Netns;
+use crate::link::{Common, by_index, create as create_link, delete, describe, message_of, random_mac};
+use crate::netns::{Access, Netns};
 use crate::{Error, ErrorKind, Result};
 
 /// Properties of a bridge that is to be made.
@@ -17,6 +17,9 @@ pub struct BridgeOptions {
     pub mtu: Option<u32>,
     /// Filter by VLAN from the start.
     pub vlan_filtering: bool,
+    /// Keep the hardware address, which is chosen by lot, from the start. Otherwise the bridge takes the lowest of its
+    /// ports, again and again as they come and go.
+    pub keep_mac: bool,
 }
 
 /// What a port of a bridge does.
@@ -45,8 +48,33 @@ pub struct PortVlan {
 pub fn create(namespace: &Netns, name: &str, options: &BridgeOptions) -> Result<u32> {
     // Only where asked for: a kernel without VLAN filtering refuses the word itself.
     let data = options.vlan_filtering.then(|| InfoData::Bridge(vec![InfoBridge::VlanFiltering(true)]));
-    let common = Common { mtu: options.mtu, ..Common::default() };
+    // The kernel keeps an address that it was given.
+    let mac = options.keep_mac.then(random_mac);
+    let common = Common { mtu: options.mtu, mac: mac.as_ref().map(|mac| mac.as_slice()), ..Common::default() };
     create_link(namespace, name, InfoKind::Bridge, data, common, None)
+}
+
+/// Delete a bridge that has no ports. False: it has some, and stays. No [`attach`] comes in between, not even one of
+/// another process.
+pub fn delete_unused(namespace: &Netns, bridge: u32) -> Result<bool> {
+    let _lock = namespace.lock(Access::Exclusive)?;
+    // An error where it is no bridge.
+    vlan_filtering(namespace, bridge)?;
+    let mut message = LinkMessage::default();
+    message.attributes.push(LinkAttribute::Controller(bridge));
+    message.attributes.push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    let links = namespace
+        .rtnetlink(|connection| connection.dump(&RouteNetlinkMessage::GetLink(message)))?
+        .map_err(|fault| fault.during(format_args!("list ports of bridge with index {bridge}")))?;
+    // Old kernels list others as well.
+    let is_port = |answer: &RouteNetlinkMessage| match answer {
+        RouteNetlinkMessage::NewLink(link) => describe(link).controller == Some(bridge),
+        _ => false,
+    };
+    if links.iter().any(is_port) {
+        return Ok(false);
+    }
+    delete(namespace, bridge).map(|()| true)
 }
 
 /// Whether a bridge filters by VLAN.
@@ -80,6 +108,7 @@ pub fn set_vlan_filtering(namespace: &Netns, bridge: u32, enabled: bool) -> Resu
 /// up with the second: it never passes a frame without its options.
 pub fn attach(namespace: &Netns, bridge: u32, port: u32, options: &PortOptions) -> Result<()> {
     by_index(bridge)?;
+    let _lock = namespace.lock(Access::Shared)?;
     let mut join = by_index(port)?;
     join.attributes.push(LinkAttribute::Controller(bridge));
 

@@ -1,7 +1,7 @@
 //! Network namespaces: open them, tell them apart, work inside them.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +12,7 @@ use std::time::Duration;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::statfs::fstatfs;
 
+use crate::link::wait_until;
 use crate::netfilter::Channel;
 use crate::rtnetlink::Connection;
 use crate::{Error, ErrorKind, Result};
@@ -35,6 +36,21 @@ pub struct NetnsIdentity {
     pub device: u64,
     /// Inode, as in `readlink /proc/self/ns/net`.
     pub inode: u64,
+}
+
+/// How a namespace is locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// Beside others that share it.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// A lock of a namespace, see flock(2). Dropped with its file.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
 }
 
 /// An open namespace file.
@@ -160,6 +176,30 @@ impl Netns {
     /// Take the netfilter socket away, where there is one.
     pub(crate) fn take_netfilter(&self) -> Option<Channel> {
         self.netfilter.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Lock the namespace against other processes of Weir that lock it, until the lock is dropped: for what must not
+    /// happen between two requests to the kernel. Only for as long as these take.
+    pub(crate) fn lock(&self, access: Access) -> Result<Lock> {
+        let doing = "lock the network namespace";
+        // A lock belongs to the open file, so this needs one of its own.
+        let path = format!("/proc/self/fd/{}", self.place.file.as_raw_fd());
+        let file = File::open(path).map_err(|error| Error::io(doing, &error))?;
+        let locked = wait_until(self.timeout(), || {
+            let outcome = match access {
+                Access::Shared => file.try_lock_shared(),
+                Access::Exclusive => file.try_lock(),
+            };
+            match outcome {
+                Ok(()) => Ok(true),
+                Err(TryLockError::WouldBlock) => Ok(false),
+                Err(TryLockError::Error(error)) => Err(Error::io(doing, &error)),
+            }
+        })?;
+        if locked {
+            return Ok(Lock { _file: file });
+        }
+        Err(Error::new(ErrorKind::TimedOut, format!("{doing}: another process holds the lock; see /proc/locks")))
     }
 
     /// Descriptor of the namespace, for requests that name it.

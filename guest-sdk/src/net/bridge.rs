@@ -5,6 +5,12 @@ use crate::imports::bridges;
 use crate::net::{BridgeOptions, Link, PortOptions, PortVlan};
 
 impl Link {
+    /// Delete this bridge unless it has ports. Returns whether it was deleted. No [`attach`](Self::attach) comes in
+    /// between, not even one of another command.
+    pub fn delete_unused_bridge(&self) -> Result<bool, Failure> {
+        bridges::delete_unused(&self.raw)
+    }
+
     /// Whether this bridge filters by VLAN.
     pub fn vlan_filtering(&self) -> Result<bool, Failure> {
         bridges::vlan_filtering(&self.raw)
@@ -42,9 +48,9 @@ impl Link {
 }
 
 impl Default for BridgeOptions {
-    /// MTU by the kernel, no VLAN filtering.
+    /// MTU by the kernel, no VLAN filtering, the hardware address follows the ports.
     fn default() -> Self {
-        Self { mtu: None, vlan_filtering: false }
+        Self { mtu: None, vlan_filtering: false, keep_mac: false }
     }
 }
 

@@ -271,10 +271,20 @@ impl State {
         let device = self.device(id)?;
         device.mtu = options.mtu.unwrap_or(1500);
         device.vlan_filtering = options.vlan_filtering;
+        device.mac_chosen = options.keep_mac;
         if supported {
             device.vlans.insert(1, (true, true));
         }
         Ok(id)
+    }
+
+    pub(crate) fn delete_unused_bridge(&mut self, id: u64) -> Result<bool, Failure> {
+        self.bridge(id)?;
+        let is_unused = !self.devices.values().any(|device| device.controller == Some(id));
+        if is_unused {
+            self.delete_link(id)?;
+        }
+        Ok(is_unused)
     }
 
     fn require_vlan_filtering(&self) -> Result<(), Failure> {

@@ -38,7 +38,7 @@ functions! {
     }
     virtual_links = "virtual-links" { VirtualLinksCreate = "create", VirtualLinksDescribe = "describe" }
     bridges = "bridges" {
-        BridgesCreate = "create", BridgesVlanFiltering = "vlan-filtering",
+        BridgesCreate = "create", BridgesDeleteUnused = "delete-unused", BridgesVlanFiltering = "vlan-filtering",
         BridgesSetVlanFiltering = "set-vlan-filtering", BridgesAttach = "attach", BridgesPort = "port",
         BridgesAddVlans = "add-vlans", BridgesRemoveVlans = "remove-vlans", BridgesListVlans = "list-vlans",
     }

@@ -157,6 +157,12 @@ pub fn random_veth_name() -> String {
     format!("veth{:08x}", random())
 }
 
+/// A hardware address by lot: locally administered, of one station.
+pub(crate) fn random_mac() -> [u8; 6] {
+    let ([first, b, c, d], [e, f, ..]) = (random().to_ne_bytes(), random().to_ne_bytes());
+    [first & 0xfc | 2, b, c, d, e, f]
+}
+
 fn random() -> u32 {
     // The keys of this hasher are random; its result is then as good as they are.
     RandomState::new().build_hasher().finish() as u32

@@ -15,6 +15,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         test("a_port_is_attached_with_its_options_and_comes_up", attach),
         test("attaching_to_what_is_no_bridge_is_refused_and_named", attach_refused),
         test("a_link_that_is_no_port_has_no_port_options", no_port),
+        test("a_bridge_keeps_its_hardware_address_where_asked_to", keep_mac),
+        test("a_bridge_without_ports_is_deleted_and_others_stay", unused),
+        test("a_bridge_is_not_deleted_under_a_port_that_comes", unused_race),
         test("vlan_filtering_is_turned_on_and_off", filtering),
         test("vlans_of_ports_and_of_the_bridge_read_back", vlans),
     ]
@@ -34,7 +37,7 @@ fn lacks_vlans(error: &Error, test: &str) -> bool {
 }
 
 fn create(namespace: &Netns) {
-    let options = BridgeOptions { mtu: Some(1400), vlan_filtering: false };
+    let options = BridgeOptions { mtu: Some(1400), ..BridgeOptions::default() };
     let index = bridge::create(namespace, "br0", &options).unwrap();
     let info = link::info(namespace, index).unwrap();
     assert_eq!((info.name.as_str(), info.kind.as_deref(), info.mtu, info.up), ("br0", Some("bridge"), 1400, false));
@@ -72,6 +75,62 @@ fn attach_refused(namespace: &Netns) {
     assert!(bridge::attach(namespace, bridge, inner, &PortOptions::default()).is_err());
 }
 
+fn keep_mac(namespace: &Netns) {
+    let kept = bridge::create(namespace, "br0", &BridgeOptions { keep_mac: true, ..BridgeOptions::default() }).unwrap();
+    let other =
+        bridge::create(namespace, "br1", &BridgeOptions { keep_mac: true, ..BridgeOptions::default() }).unwrap();
+    let follows = plain(namespace, "br2");
+    let mac = |index: u32| link::info(namespace, index).unwrap().mac;
+    let (before, free) = (mac(kept), mac(follows));
+    assert_eq!(before[0] & 3, 2, "local, and of one station: {before:?}");
+    assert_ne!(before, mac(other));
+    for (bridge, name, peer) in [(kept, "port0", "peer0"), (follows, "port1", "peer1")] {
+        let port = veth(namespace, name, peer);
+        let lowest = link::LinkChanges { mac: Some(vec![2, 0, 0, 0, 0, bridge as u8]), ..Default::default() };
+        link::update(namespace, port, &lowest).unwrap();
+        bridge::attach(namespace, bridge, port, &PortOptions::default()).unwrap();
+    }
+    assert_eq!(mac(kept), before);
+    assert_ne!(mac(follows), free);
+}
+
+fn unused(namespace: &Netns) {
+    let bridge = plain(namespace, "br0");
+    let port = veth(namespace, "port0", "peer0");
+    bridge::attach(namespace, bridge, port, &PortOptions::default()).unwrap();
+    assert!(!bridge::delete_unused(namespace, bridge).unwrap());
+    assert!(link::find(namespace, "br0").unwrap().is_some());
+    link::delete(namespace, port).unwrap();
+    assert!(bridge::delete_unused(namespace, bridge).unwrap());
+    assert_eq!(link::find(namespace, "br0").unwrap(), None);
+    assert_eq!(bridge::delete_unused(namespace, bridge).unwrap_err().kind, ErrorKind::NotFound);
+    let link = veth(namespace, "eth0", "eth1");
+    assert_eq!(bridge::delete_unused(namespace, link).unwrap_err().kind, ErrorKind::Invalid);
+    assert!(link::find(namespace, "eth0").unwrap().is_some());
+}
+
+/// A bridge that is attached to is never deleted, whoever comes first.
+fn unused_race(namespace: &Netns) {
+    for round in 0..60 {
+        let bridge = plain(namespace, "br0");
+        let port = veth(namespace, "port0", "peer0");
+        // Each with a handle of its own, as two commands have.
+        let own = || namespace.enter(Netns::current).unwrap().unwrap();
+        let (attacher, deleter) = (own(), own());
+        let (attached, deleted) = std::thread::scope(|scope| {
+            let attached = scope.spawn(|| bridge::attach(&attacher, bridge, port, &PortOptions::default()).is_ok());
+            let deleted = scope.spawn(|| bridge::delete_unused(&deleter, bridge).unwrap());
+            (attached.join().unwrap(), deleted.join().unwrap())
+        });
+        assert_ne!(attached, deleted, "round {round}");
+        assert_eq!(link::info(namespace, port).unwrap().controller, attached.then_some(bridge), "round {round}");
+        link::delete(namespace, port).unwrap();
+        if attached {
+            link::delete(namespace, bridge).unwrap();
+        }
+    }
+}
+
 fn no_port(namespace: &Netns) {
     let index = veth(namespace, "eth0", "peer0");
     assert_eq!(bridge::port(namespace, index).unwrap(), None);
@@ -88,13 +147,13 @@ fn filtering(namespace: &Netns) {
     assert!(bridge::vlan_filtering(namespace, index).unwrap());
     bridge::set_vlan_filtering(namespace, index, false).unwrap();
     assert!(!bridge::vlan_filtering(namespace, index).unwrap());
-    let options = BridgeOptions { mtu: None, vlan_filtering: true };
+    let options = BridgeOptions { vlan_filtering: true, ..BridgeOptions::default() };
     let other = bridge::create(namespace, "br1", &options).unwrap();
     assert!(bridge::vlan_filtering(namespace, other).unwrap());
 }
 
 fn vlans(namespace: &Netns) {
-    let options = BridgeOptions { mtu: None, vlan_filtering: true };
+    let options = BridgeOptions { vlan_filtering: true, ..BridgeOptions::default() };
     let bridge = match bridge::create(namespace, "br0", &options) {
         Err(error) if lacks_vlans(&error, "vlans_of_ports_and_of_the_bridge_read_back") => return,
         other => other.unwrap(),

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::gateway;
 use crate::port::Pair;
 use crate::spoof_check::SpoofCheck;
-use crate::switch::Switch;
+use crate::switch::{self, Switch};
 
 /// Index of the container's interface in the result: after the bridge and the port.
 const CONTAINER: usize = 2;
@@ -36,12 +36,15 @@ pub(crate) fn add(request: &Request) -> Result<AddResult> {
 /// Make the pair's end a port of the bridge. Where another ADD made the bridge and failed, it may have taken the bridge away
 /// again, unaware of this ADD.
 pub(crate) fn attach(host: &Netns, config: &Config, switch: &mut Switch, pair: &Pair) -> Result<LinkInfo> {
-    let outcome = pair.attach(host, switch, config.port, &config.vlans);
-    if outcome.is_ok() || !switch.is_gone() {
-        return outcome;
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let outcome = pair.attach(host, switch, config.port, &config.vlans);
+        if outcome.is_ok() || attempt == switch::ATTEMPTS || !switch.is_gone() {
+            return outcome;
+        }
+        *switch = Switch::ensure(host, config)?;
     }
-    *switch = Switch::ensure(host, config)?;
-    pair.attach(host, switch, config.port, &config.vlans)
 }
 
 /// Undoing goes on whatever fails; what is left is left to DEL.

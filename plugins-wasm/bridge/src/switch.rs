@@ -1,10 +1,13 @@
 //! The bridge itself: found or made, up, with what the configuration asks of it.
 
 use weir_sdk::net::{BridgeOptions, LinkChanges, LinkInfo};
-use weir_sdk::{Context, Error, FailureKind, Link, Netns, Result};
+use weir_sdk::{Context, Error, Failure, FailureKind, Link, Netns, Result};
 
 use crate::config::Config;
 use crate::gateway;
+
+/// How often the bridge is looked for anew where other ADDs make it and take it away.
+pub(crate) const ATTEMPTS: usize = 10;
 
 /// The bridge.
 pub(crate) struct Switch {
@@ -18,21 +21,28 @@ pub(crate) struct Switch {
 impl Switch {
     /// Find or make the bridge and set it up.
     pub(crate) fn ensure(host: &Netns, config: &Config) -> Result<Self> {
-        let (link, is_new) = find_or_make(host, config)?;
-        match set_up(host, config, &link, is_new) {
-            Ok(info) => Ok(Self { link, info, is_new }),
-            Err(error) => {
-                if let (true, Err(failure)) = (is_new, link.delete_if_exists()) {
-                    weir_sdk::error!("remove {} again: {}", config.bridge, failure.message);
-                }
-                Err(error)
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let (link, is_new) = find_or_make(host, config)?;
+            let error = match set_up(host, config, &link, is_new) {
+                Ok(info) => return Ok(Self { link, info, is_new }),
+                Err(error) => error,
+            };
+            // Another ADD made it, failed, and took it away again.
+            if attempt < ATTEMPTS && is_gone(&link) {
+                continue;
             }
+            if let (true, Err(failure)) = (is_new, delete_unused(&link)) {
+                weir_sdk::error!("remove {} again: {}", config.bridge, failure.message);
+            }
+            return Err(error);
         }
     }
 
     /// Whether somebody has deleted the bridge since.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self.link.info(), Err(failure) if failure.is_not_found())
+        is_gone(&self.link)
     }
 
     /// Delete the bridge where this ADD, which has failed, made it and nobody else uses it. An ADD that runs beside this one
@@ -59,8 +69,8 @@ impl Switch {
         {
             link.delete_if_exists().with_context(doing)?;
         }
-        self.link.delete_if_exists().with_context(doing)?;
-        Ok(())
+        // A port may have come since.
+        Ok(delete_unused(&self.link).with_context(doing)?)
     }
 
     /// Keep the hardware address that the bridge has. Otherwise it takes the lowest of its ports, and its neighbours lose it
@@ -79,6 +89,18 @@ impl Switch {
     }
 }
 
+fn is_gone(link: &Link) -> bool {
+    matches!(link.info(), Err(failure) if failure.is_not_found())
+}
+
+/// Delete a bridge unless it has ports or is gone.
+fn delete_unused(link: &Link) -> Result<(), Failure> {
+    match link.delete_unused_bridge() {
+        Err(failure) if !failure.is_not_found() => Err(failure),
+        _ => Ok(()),
+    }
+}
+
 /// The bridge, and whether it was made.
 fn find_or_make(host: &Netns, config: &Config) -> Result<(Link, bool)> {
     let name = &config.bridge;
@@ -87,7 +109,9 @@ fn find_or_make(host: &Netns, config: &Config) -> Result<(Link, bool)> {
     if let Some(link) = host.link(name).with_context(doing)? {
         return Ok((link, false));
     }
-    match host.create_bridge(name, BridgeOptions { mtu: config.mtu, vlan_filtering: filters }) {
+    // From the start: ADDs that run side by side must all find the same hardware address.
+    let keep_mac = config.gateway && config.vlans.access.is_none();
+    match host.create_bridge(name, BridgeOptions { mtu: config.mtu, vlan_filtering: filters, keep_mac }) {
         Ok(link) => Ok((link, true)),
         // Another ADD was faster.
         Err(failure) if failure.kind == FailureKind::AlreadyExists => Ok((find(host, name)?, false)),
@@ -109,12 +133,9 @@ fn set_up(host: &Netns, config: &Config, link: &Link, is_new: bool) -> Result<Li
         link.set_vlan_filtering(true).with_context(|| format!("turn on VLAN filtering of {name}"))?;
     }
     ignore_router_advertisements(host, name);
-    // At once, before any port comes: ADDs that run side by side must all find the same hardware address.
-    let fix_mac = is_new && config.gateway && config.vlans.access.is_none();
     let changes = LinkChanges {
         up: (!info.up).then_some(true),
         promiscuous: (config.promiscuous && !info.promiscuous).then_some(true),
-        mac: fix_mac.then(|| info.mac.clone().into()),
         ..LinkChanges::default()
     };
     if changes != LinkChanges::default() {

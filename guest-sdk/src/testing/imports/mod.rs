@@ -173,6 +173,12 @@ pub(crate) mod bridges {
             Ok(Link { id: state.create_bridge(namespace.number, name, options)? })
         })
     }
+    pub(crate) fn delete_unused(bridge: &Link) -> Result<bool, Failure> {
+        with(|state| {
+            state.call("bridges.delete-unused", bridge.id)?;
+            state.delete_unused_bridge(bridge.id)
+        })
+    }
     pub(crate) fn vlan_filtering(bridge: &Link) -> Result<bool, Failure> {
         with(|state| {
             state.call("bridges.vlan-filtering", bridge.id)?;

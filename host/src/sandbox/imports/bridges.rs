@@ -19,11 +19,17 @@ impl bridges::Host for Guest {
         options: BridgeOptions,
     ) -> Answer<LinkResource> {
         let namespace = self.namespace(&namespace)?;
-        let options = native::BridgeOptions { mtu: options.mtu, vlan_filtering: options.vlan_filtering };
+        let BridgeOptions { mtu, vlan_filtering, keep_mac } = options;
+        let options = native::BridgeOptions { mtu, vlan_filtering, keep_mac };
         Ok(match self.call(Function::BridgesCreate, || native::create(&namespace.netns, &name, &options))? {
             Ok(index) => Ok(self.hand_out_link(&namespace, index)?),
             Err(failure) => Err(failure),
         })
+    }
+
+    fn delete_unused(&mut self, bridge: LinkResource) -> Answer<bool> {
+        let bridge = self.link(&bridge)?;
+        self.call(Function::BridgesDeleteUnused, || native::delete_unused(&bridge.namespace.netns, bridge.index))
     }
 
     fn vlan_filtering(&mut self, bridge: LinkResource) -> Answer<bool> {

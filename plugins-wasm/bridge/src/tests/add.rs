@@ -26,7 +26,7 @@ fn a_container_without_addresses_is_connected_to_the_bridge() {
 #[test]
 fn a_bridge_that_exists_is_used_as_it_is() {
     let world = World::new();
-    world.host().add_bridge("br7", BridgeOptions { mtu: Some(9000), vlan_filtering: false });
+    world.host().add_bridge("br7", BridgeOptions { mtu: Some(9000), ..BridgeOptions::default() });
     added(&world, &config(r#""bridge": "br7", "mtu": 1400"#));
     assert_eq!(world.host().link("br7").unwrap().mtu, 9000);
     assert_eq!(world.container().link("eth0").unwrap().mtu, 1400);

@@ -14,7 +14,7 @@ use super::Portmap;
 /// A host with a bridge to a container that has an address of each family.
 fn world() -> World {
     let world = World::new();
-    world.host().add_bridge("cni0", BridgeOptions { mtu: None, vlan_filtering: false });
+    world.host().add_bridge("cni0", BridgeOptions::default());
     world.host().add_address("cni0", "10.1.0.1/24".parse().unwrap());
     world.host().set_sysctl("net/ipv4/conf/cni0/route_localnet", "0");
     world
