@@ -11,6 +11,7 @@ PLUGINS := \
 	dhcp \
 	dummy \
 	firewall \
+	flannel \
 	host-local \
 	ipvlan \
 	loopback \

@@ -7,6 +7,7 @@ mod bridge;
 mod dhcp;
 mod dummy;
 mod firewall;
+mod flannel;
 mod host_local;
 mod ipvlan;
 mod lan;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     tests.extend(dhcp::tests());
     tests.extend(dummy::tests());
     tests.extend(firewall::tests());
+    tests.extend(flannel::tests());
     tests.extend(host_local::tests());
     tests.extend(ipvlan::tests());
     tests.extend(loopback::tests());
