@@ -12,6 +12,7 @@ PLUGINS := \
 	dummy \
 	firewall \
 	flannel \
+	host-device \
 	host-local \
 	ipvlan \
 	loopback \

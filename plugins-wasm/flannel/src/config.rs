@@ -95,17 +95,12 @@ impl Config {
         Ok(Delegated { plugin_type, document })
     }
 
-    /// One range set for each family, and routes to all of flannel's networks after those of the configuration.
+    /// One range set for each subnet, and routes to all of flannel's networks after those of the configuration.
     fn ipam(&self, subnet: Option<&SubnetFile>) -> Result<Object> {
         let mut ipam = self.ipam.clone();
         set_default(&mut ipam, "type", IPAM_PLUGIN.into());
         let Some(subnet) = subnet else { return Ok(ipam) };
-        let range = |subnet: &weir_sdk::IpNet| json!({"subnet": subnet.trunc().to_string()});
-        let families = [true, false].map(|is_ipv4| {
-            let of_family = subnet.subnets.iter().filter(|subnet| subnet.addr().is_ipv4() == is_ipv4);
-            of_family.map(range).collect::<Vec<_>>()
-        });
-        let ranges: Vec<Value> = families.into_iter().filter(|set| !set.is_empty()).map(Value::Array).collect();
+        let ranges = subnet.subnets.iter().map(|subnet| json!([{"subnet": subnet.trunc().to_string()}])).collect();
         set(&mut ipam, "ranges", Value::Array(ranges));
         let mut routes = match json::get(&ipam, "routes") {
             None => Vec::new(),

@@ -101,7 +101,7 @@ fn keys_of_the_configuration_win_or_are_added_to() {
 }
 
 #[test]
-fn several_subnets_of_a_family_are_one_pool() {
+fn each_subnet_gives_an_address() {
     let (world, calls) = world();
     let file = "/etc/subnet.env";
     world.environment_file(
@@ -116,7 +116,7 @@ fn several_subnets_of_a_family_are_one_pool() {
     );
     world.add::<Flannel>(&config(json!({"subnetFile": file}))).unwrap();
     let made = calls.borrow()[0].1.clone();
-    assert_eq!(made["ipam"]["ranges"], json!([[{"subnet": "10.244.3.0/24"}, {"subnet": "10.244.4.0/24"}]]));
+    assert_eq!(made["ipam"]["ranges"], json!([[{"subnet": "10.244.3.0/24"}], [{"subnet": "10.244.4.0/24"}]]));
     assert_eq!((&made["ipMasq"], &made["mtu"]), (&json!(true), &json!(1450)), "the last assignment counts");
 }
 

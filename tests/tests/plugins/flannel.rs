@@ -8,7 +8,7 @@ use weir_tests::configs::{VERSIONS, with};
 use weir_tests::{Chain, Host, Lifecycle, Programs, Test, lifecycle, residue, test, traffic};
 
 /// Two networks, two IPv4 subnets and one of IPv6.
-const SUBNETS: &str = "FLANNEL_NETWORK=10.244.0.0/16,10.245.0.0/16\nFLANNEL_SUBNET=10.244.3.1/30,10.245.3.1/24\n\
+const SUBNETS: &str = "FLANNEL_NETWORK=10.244.0.0/16,10.245.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24,10.245.3.1/24\n\
     FLANNEL_IPV6_NETWORK=fd00:244::/48\nFLANNEL_IPV6_SUBNET=fd00:244:0:3::1/64\nFLANNEL_MTU=1450\nFLANNEL_IPMASQ=true\n";
 const MOVED: &str =
     "FLANNEL_NETWORK=10.250.0.0/16\nFLANNEL_SUBNET=10.250.7.1/24\nFLANNEL_MTU=1400\nFLANNEL_IPMASQ=false\n";
@@ -61,10 +61,9 @@ fn subnets(host: &Host) -> Result<()> {
     let chain = network(json!({}))?;
     let (one, two) = (host.container("one")?, host.container("two")?);
     let first = chain.add(&one)?;
-    // The first subnet holds one container beside the gateway: the next one comes from the second subnet.
     let second = chain.add(&two)?;
-    ensure!(residue::addresses(&first) == ["10.244.3.2", "fd00:244:0:3::2"], "{first}");
-    ensure!(residue::addresses(&second) == ["10.245.3.2", "fd00:244:0:3::3"], "{second}");
+    ensure!(residue::addresses(&first) == ["10.244.3.2", "10.245.3.2", "fd00:244:0:3::2"], "{first}");
+    ensure!(residue::addresses(&second) == ["10.244.3.3", "10.245.3.3", "fd00:244:0:3::3"], "{second}");
     for (container, result) in [(&one, &first), (&two, &second)] {
         chain.check(container, result)?;
         ensure!(container.link("eth0")?["mtu"] == 1450);
@@ -73,13 +72,13 @@ fn subnets(host: &Host) -> Result<()> {
             ensure!(routes.contains(destination), "no route to {destination}:\n{routes}");
         }
     }
-    for address in ["10.245.3.2", "fd00:244:0:3::3"] {
-        traffic::ping(&one, address)?;
-        let _server = traffic::Server::start(&two, 8080)?;
-        ensure!(
-            traffic::tcp(&one, address, 8080)?.to_string()
-                == residue::addresses(&first)[usize::from(address.contains(':'))]
-        );
+    let _server = traffic::Server::start(&two, 8080)?;
+    for (own, other) in residue::addresses(&first).iter().zip(residue::addresses(&second)) {
+        traffic::ping(&one, &other)?;
+        ensure!(traffic::tcp(&one, &other, 8080)?.to_string() == *own);
+    }
+    for gateway in ["10.244.3.1", "10.245.3.1", "fd00:244:0:3::1"] {
+        traffic::ping(&one, gateway)?;
     }
     ensure!(!host.run("nft", ["list", "ruleset"])?.contains("masquerade"), "flanneld masquerades");
     for (container, result) in [(&one, &first), (&two, &second)] {
@@ -187,7 +186,7 @@ fn native_file(host: &Host) -> Result<()> {
         "cniVersion": "1.1.0", "name": "cbr0", "type": "bridge", "ipMasq": false, "isGateway": true, "mtu": 1450,
         "ipam": {
             "type": "host-local",
-            "ranges": [[{"subnet": "10.244.3.0/30"}, {"subnet": "10.245.3.0/24"}], [{"subnet": "fd00:244:0:3::/64"}]],
+            "ranges": [[{"subnet": "10.244.3.0/24"}], [{"subnet": "10.245.3.0/24"}], [{"subnet": "fd00:244:0:3::/64"}]],
             "routes": [{"dst": "10.244.0.0/16"}, {"dst": "10.245.0.0/16"}, {"dst": "fd00:244::/48"}],
         },
     });

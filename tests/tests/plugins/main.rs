@@ -8,6 +8,7 @@ mod dhcp;
 mod dummy;
 mod firewall;
 mod flannel;
+mod host_device;
 mod host_local;
 mod ipvlan;
 mod lan;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     tests.extend(dummy::tests());
     tests.extend(firewall::tests());
     tests.extend(flannel::tests());
+    tests.extend(host_device::tests());
     tests.extend(host_local::tests());
     tests.extend(ipvlan::tests());
     tests.extend(loopback::tests());
