@@ -25,6 +25,7 @@ PLUGINS := \
 	tuning \
 	vlan \
 	vrf \
+	weir-debug \
 
 # Statically linked with musl: starts 0.7 ms sooner than glibc's dynamic programs on a virtual machine, of which 0.5 ms
 # are what glibc asks the processor at each start, and runs on any distribution. Our few C and assembler files need no

@@ -1,14 +1,17 @@
 //! The host-device plugin. A veth stands for the device; the places of devices in the machine are told by a tree that the
 //! test mounts on /sys.
 
+use std::fs::File;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 use weir_tests::configs::{VERSIONS, host_local, with};
-use weir_tests::{Chain, Container, Host, Lifecycle, Programs, Test, lifecycle, test, traffic};
+use weir_tests::{Chain, Container, Host, Lifecycle, Programs, Test, lifecycle, skip, test, traffic};
 
 const MAC: &str = "02:00:00:00:77:01";
 const DEVICES: &str = "/sys/devices/pci0000:00";
@@ -30,6 +33,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test("host-device_takes_over_from_the_native_plugin_and_gives_back", native),
         test("host-device_returns_under_a_free_name_where_its_own_is_taken", taken),
         test("host-device_renames_what_the_kernel_brought_back", returned),
+        test("host-device_moves_a_real_pci_device_and_finds_it_after_its_namespace_ended", real),
     ]);
     tests
 }
@@ -40,6 +44,8 @@ fn network(keys: Value) -> Result<Chain> {
 
 /// `dev0`, with an alias of the administrator's, and its other end `peer0`.
 fn device(host: &Host) -> Result<()> {
+    // It ends in the background with the namespace that the other end was in.
+    let _ = host.run("ip", ["link", "delete", "peer0"]);
     host.run("ip", ["link", "add", "dev0", "address", MAC, "type", "veth", "peer", "name", "peer0"])?;
     host.run("ip", ["link", "set", "dev0", "alias", "rack 7"])?;
     host.run("ip", ["link", "set", "dev0", "up"])?;
@@ -48,7 +54,7 @@ fn device(host: &Host) -> Result<()> {
 }
 
 fn link(host: &Host, name: &str) -> Result<Value> {
-    Ok(host.json("ip", ["-json", "address", "show", "dev", name])?[0].clone())
+    Ok(host.json("ip", ["-json", "-details", "address", "show", "dev", name])?[0].clone())
 }
 
 fn is_up(link: &Value) -> bool {
@@ -285,6 +291,74 @@ fn returned(host: &Host) -> Result<()> {
         ensure!(!Path::new("/run/cni/host-device/one_eth0.json").exists());
     }
     Ok(())
+}
+
+/// Only in the virtual machine, which has a PCI device for this and whose own network nobody needs.
+fn real(host: &Host) -> Result<()> {
+    if std::env::var_os("WEIR_TESTS_VM").is_none() {
+        return Err(skip("takes a PCI device away from the machine"));
+    }
+    // Devices belong to the first namespace, and come back to it.
+    setns(File::open("/proc/1/ns/net")?, CloneFlags::CLONE_NEWNET)?;
+    let (address, name) = pci_interface()?;
+    let mac = link(host, &name)?["address"].clone();
+    host.run("ip", ["link", "set", &name, "alias", "rack 7"])?;
+    for way in ["DEL", "DEL without namespace", "GC"] {
+        let chain = network(json!({"pciBusID": address, "ipam": host_local(&["10.60.0.0/24", "fd00:60::/64"])}))?;
+        let one = host.container("one")?;
+        let result = chain.add(&one)?;
+        let inside = one.link("eth0")?;
+        ensure!(inside["address"] == mac && inside["ifalias"] == name.as_str() && !host.has_link(&name), "{inside}");
+        chain.check(&one, &result)?;
+        if way != "DEL" {
+            one.unmount()?;
+            drop(one);
+            await_link(host, &mac)?;
+            ensure!(!host.has_link(&name), "the kernel renames devices now: this test is not needed");
+            if way == "GC" {
+                chain.gc(&[])?;
+            } else {
+                let gone = host.container("one")?;
+                gone.unmount()?;
+                chain.del(&gone, &result)?;
+            }
+        } else {
+            chain.del(&one, &result)?;
+            one.unmount()?;
+        }
+        let back = link(host, &name).context(way)?;
+        ensure!(back["address"] == mac && back["ifalias"] == "rack 7", "{way}: {back}");
+        ensure!(host.leases(Path::new("/run/test/ipam"), "net")?.is_empty(), "{way}");
+        ensure!(!Path::new("/run/cni/host-device/one_eth0.json").exists(), "{way}");
+    }
+    Ok(())
+}
+
+/// Address and interface of a PCI device with a network interface.
+fn pci_interface() -> Result<(String, String)> {
+    for device in std::fs::read_dir("/sys/bus/pci/devices")? {
+        let device = device?;
+        for below in std::fs::read_dir(device.path())? {
+            let Ok(mut interfaces) = std::fs::read_dir(below?.path().join("net")) else { continue };
+            if let Some(interface) = interfaces.next() {
+                let text = |name: std::ffi::OsString| name.to_string_lossy().into_owned();
+                return Ok((text(device.file_name()), text(interface?.file_name())));
+            }
+        }
+    }
+    bail!("the machine has no PCI device with an interface")
+}
+
+/// Namespaces end in the background.
+fn await_link(host: &Host, mac: &Value) -> Result<()> {
+    for _ in 0..500 {
+        let links = host.json("ip", ["-json", "link"])?;
+        if links.as_array().is_some_and(|links| links.iter().any(|link| link["address"] == *mac)) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    bail!("the device did not come back")
 }
 
 /// Move `eth0` to the host's namespace, which has no name: by a process that is in it.

@@ -22,6 +22,7 @@ mod tap;
 mod tuning;
 mod vlan;
 mod vrf;
+mod weir_debug;
 
 use std::process::ExitCode;
 
@@ -46,5 +47,6 @@ fn main() -> ExitCode {
     tests.extend(tuning::tests());
     tests.extend(vlan::tests());
     tests.extend(vrf::tests());
+    tests.extend(weir_debug::tests());
     weir_tests::run(tests)
 }
