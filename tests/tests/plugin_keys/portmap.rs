@@ -21,6 +21,7 @@ pub(crate) fn tests() -> Vec<Test> {
         add(&mut tests, "snat_off_leaves_localhost_unserved", snat);
         add(&mut tests, "masq_all_hides_every_caller", masq_all);
         add(&mut tests, "conditions_limit_who_is_served", conditions);
+        add(&mut tests, "conditions_of_one_network_leave_another_alone", own_conditions);
         add(&mut tests, "host_ip_limits_where_it_is_served", host_ip);
         add(&mut tests, "many_ports_of_both_protocols_are_served", many_ports);
         add(&mut tests, "check_sees_a_missing_rule", missing_rule);
@@ -94,6 +95,30 @@ fn conditions(host: &Host, backend: &'static str) -> Result<()> {
     outside.run("ip", ["address", "replace", "192.0.2.7/24", "dev", "out0"])?;
     tcp(&outside, Outside::HOST_V4, 8080).context("another caller")?;
     chain.check(&one, &result)
+}
+
+fn own_conditions(host: &Host, backend: &'static str) -> Result<()> {
+    let exclude = match backend {
+        "iptables" => json!(["!", "-s", "192.0.2.2"]),
+        _ => json!(["ip", "saddr", "!=", "192.0.2.2"]),
+    };
+    let limited = chain(backend, json!({"conditionsV4": exclude}), one_port())?;
+    let (one, limited_result, _server, outside) = start(host, &limited)?;
+    // The other comes later, and goes earlier.
+    let two = host.container("two")?;
+    let mut open = chain(backend, json!({}), json!([{"hostPort": 8081, "containerPort": 80, "protocol": "tcp"}]))?;
+    open.name = "open".into();
+    open.plugins[0]["bridge"] = json!("cni1");
+    open.plugins[0]["ipam"] = configs::host_local(&["10.121.0.0/24"]);
+    let open_result = open.add(&two)?;
+    let _other_server = Server::start(&two, 80)?;
+    tcp(&outside, Outside::HOST_V4, 8081).context("without conditions")?;
+    ensure!(tcp(&outside, Outside::HOST_V4, 8080).is_err(), "the other network's conditions are used");
+    limited.check(&one, &limited_result)?;
+    open.check(&two, &open_result)?;
+    open.del(&two, &open_result)?;
+    ensure!(tcp(&outside, Outside::HOST_V4, 8080).is_err(), "the conditions went with the other network");
+    limited.check(&one, &limited_result)
 }
 
 fn host_ip(host: &Host, backend: &'static str) -> Result<()> {

@@ -16,6 +16,7 @@ mod loopback;
 mod macvlan;
 mod portmap;
 mod ptp;
+mod route_attributes;
 mod sbr;
 mod r#static;
 mod tap;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     tests.extend(macvlan::tests());
     tests.extend(portmap::tests());
     tests.extend(ptp::tests());
+    tests.extend(route_attributes::tests());
     tests.extend(sbr::tests());
     tests.extend(r#static::tests());
     tests.extend(tap::tests());
