@@ -96,13 +96,26 @@ impl Config {
     /// The backend to use: as the configuration says; else firewalld where it runs, because nothing else opens its chains;
     /// else nftables, or iptables where the kernel has no nftables.
     pub(crate) fn backend(&self, host: &Netns) -> Result<Backend> {
-        if let Some(named) = self.named {
-            return Ok(named);
+        match self.likely_backend() {
+            Backend::Nftables if self.named.is_none() && !has_nftables(host)? => Ok(Backend::Iptables),
+            likely => Ok(likely),
         }
-        if firewalld::available() {
-            return Ok(Backend::Firewalld);
+    }
+
+    /// The same for a kernel that has nftables, which is not looked at.
+    pub(crate) fn likely_backend(&self) -> Backend {
+        self.named.unwrap_or_else(|| if firewalld::available() { Backend::Firewalld } else { Backend::Nftables })
+    }
+
+    /// The backend on a kernel that turned out to have no nftables.
+    pub(crate) fn backend_without_nftables(&self, likely: Backend) -> Result<Backend> {
+        match likely {
+            Backend::Nftables if self.named.is_some() => Err(Error::internal(
+                "the configuration asks for nftables, which this kernel does not have: set backend to iptables",
+            )),
+            Backend::Nftables => Ok(Backend::Iptables),
+            Backend::Iptables | Backend::Firewalld => Ok(likely),
         }
-        Ok(if has_nftables(host)? { Backend::Nftables } else { Backend::Iptables })
     }
 
     /// Whether an attachment of this configuration may be in a zone.

@@ -21,9 +21,17 @@ fn is_of_iptables(chain: &BaseChainInfo) -> bool {
     matches!(chain.table.family, Family::Ip | Family::Ip6) && chain.table.name == "filter" && chain.name == "FORWARD"
 }
 
-/// The chains of others that look at forwarded packets. Chains of iptables are left to its own programs, which do not
-/// understand rules that are not theirs.
-fn all(host: &Netns) -> Result<Vec<BaseChainInfo>> {
+/// Which chains are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// Those that iptables does not keep. Its own are left to its programs, which do not read rules of another make.
+    NotOfIptables,
+    /// All: the programs of iptables are missing, or cannot read the table as it is.
+    Anybodys,
+}
+
+/// The chains of others that look at forwarded packets.
+fn all(host: &Netns, whose: Whose) -> Result<Vec<BaseChainInfo>> {
     let mut chains = match host.nft_base_chains(Hook::Forward) {
         Ok(chains) => chains,
         Err(failure) if failure.kind == FailureKind::Unsupported => Vec::new(),
@@ -35,7 +43,7 @@ fn all(host: &Netns) -> Result<Vec<BaseChainInfo>> {
         chain.base.type_ == ChainType::Filter
             && chain.table.family != Family::Bridge
             && chain.table.name != owner::table().name
-            && !is_of_iptables(chain)
+            && (whose == Whose::Anybodys || !is_of_iptables(chain))
     });
     Ok(chains)
 }
@@ -74,8 +82,8 @@ fn comment(request: &Request, address: IpAddr) -> String {
 }
 
 /// Let addresses through wherever packets are dropped by default.
-pub(crate) fn add(host: &Netns, request: &Request, addresses: &[IpAddr]) -> Result<()> {
-    for chain in all(host)?.iter().filter(|chain| drops(chain)) {
+pub(crate) fn add(host: &Netns, request: &Request, addresses: &[IpAddr], whose: Whose) -> Result<()> {
+    for chain in all(host, whose)?.iter().filter(|chain| drops(chain)) {
         let mut batch = Batch::new(chain.table.clone());
         for address in addresses.iter().filter(|address| sees(chain, **address)) {
             for rule in rules(*address) {
@@ -92,8 +100,8 @@ pub(crate) fn add(host: &Netns, request: &Request, addresses: &[IpAddr]) -> Resu
 }
 
 /// See whether the rules are there.
-pub(crate) fn check(host: &Netns, request: &Request, addresses: &[IpAddr]) -> Result<()> {
-    for chain in all(host)?.iter().filter(|chain| drops(chain)) {
+pub(crate) fn check(host: &Netns, request: &Request, addresses: &[IpAddr], whose: Whose) -> Result<()> {
+    for chain in all(host, whose)?.iter().filter(|chain| drops(chain)) {
         let there = host.nft_rules(&chain.table, Some(&chain.name)).context("list accept rules")?;
         for address in addresses.iter().filter(|address| sees(chain, **address)) {
             let start = format!("{} {address},", owner::mark(request));
@@ -113,7 +121,7 @@ pub(crate) fn check(host: &Netns, request: &Request, addresses: &[IpAddr]) -> Re
 pub(crate) fn remove(host: &Netns, goes: impl Fn(&str) -> bool) -> Result<()> {
     let doing = "take accept rules away";
     let mut outcome = Ok(());
-    for chain in all(host)? {
+    for chain in all(host, Whose::Anybodys)? {
         let there = host.nft_rules(&chain.table, Some(&chain.name)).context(doing)?;
         let is_own = |rule: &&RuleInfo| goes(&rule.comment);
         let handles: Vec<u64> = there.iter().filter(is_own).map(|rule| rule.handle).collect();

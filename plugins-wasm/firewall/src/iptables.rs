@@ -41,6 +41,16 @@ pub(crate) fn seen(host: &Netns, addresses: &[IpAddr]) -> Result<Vec<IpAddr>> {
     Ok(seen)
 }
 
+/// Whether the programs of iptables are there and can read its table. Without addresses nothing needs to be read.
+pub(crate) fn is_readable(host: &Netns, addresses: &[IpAddr]) -> bool {
+    let unreadable = |family: &IpFamily| {
+        let table = host.iptables_save(*family, FILTER);
+        table.is_err_and(|failure| failure.kind == FailureKind::Unsupported)
+    };
+    let used = FAMILIES.iter().filter(|family| !of_family(addresses, **family).is_empty());
+    !used.into_iter().any(unreadable)
+}
+
 fn may_hold(host: &Netns, family: IpFamily, chain: &str) -> Result<bool> {
     Ok(host.iptables_may_hold(family, FILTER, chain).context("look for chains of iptables")?)
 }

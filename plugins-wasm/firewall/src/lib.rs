@@ -19,6 +19,7 @@ use weir_sdk::{
 };
 
 use config::{Backend, Config, Raw};
+use foreign_chains::Whose;
 use isolation::Place;
 use owner::{Entry, Owners};
 
@@ -51,9 +52,8 @@ impl Plugin for Firewall {
         let result = request.require_prev_result()?;
         let place = Place::of(&config, result)?;
         let host = open_host()?;
-        let backend = config.backend(&host)?;
         let addresses = addresses::of(result);
-        if let Err(error) = let_through(&host, request, &config, backend, &addresses, place.as_ref()) {
+        if let Err(error) = let_through(&host, request, &config, &addresses, place.as_ref()) {
             let _ = take_back(&host, request, Some(&config), result);
             return Err(error);
         }
@@ -81,10 +81,13 @@ impl Plugin for Firewall {
             Backend::Iptables => iptables::check(&host, &config, &addresses, recorded)?,
             Backend::Nftables | Backend::Firewalld if recorded => {
                 let seen = iptables::seen(&host, &addresses)?;
-                if !seen.is_empty() && host.iptables_available(IpFamily::Ipv4) {
+                let whose = if iptables::is_readable(&host, &seen) {
                     iptables::check(&host, &config, &seen, true)?;
-                }
-                foreign_chains::check(&host, request, &addresses)?;
+                    Whose::NotOfIptables
+                } else {
+                    Whose::Anybodys
+                };
+                foreign_chains::check(&host, request, &addresses, whose)?;
             }
             // What the reference plugin made is not recorded. Then its rules must be there.
             Backend::Nftables => iptables::check(&host, &config, &addresses, false)?,
@@ -140,24 +143,28 @@ fn let_through(
     host: &Netns,
     request: &Request,
     config: &Config,
-    backend: Backend,
     addresses: &[IpAddr],
     place: Option<&Place<'_>>,
 ) -> Result<()> {
+    let backend = config.likely_backend();
     let zone = (backend == Backend::Firewalld).then_some(config.zone.as_str());
     // First, so that whatever happens to this command, DEL and GC know the addresses.
-    owner::record(host, request, addresses, zone, backend == Backend::Iptables)?;
+    let backend = match owner::record(host, request, addresses, zone) {
+        Err(failure) if failure.kind == FailureKind::Unsupported => config.backend_without_nftables(backend)?,
+        other => other.context("write down who owns the addresses").map(|()| backend)?,
+    };
     if backend == Backend::Iptables {
         iptables::add(host, config, addresses, place)?;
         return place.map_or(Ok(()), |place| isolation::close_ports(host, request, place, true));
     }
-    match iptables::add(host, config, &iptables::seen(host, addresses)?, None) {
+    let whose = match iptables::add(host, config, &iptables::seen(host, addresses)?, None) {
         Err(failure) if failure.kind == FailureKind::Unsupported => {
-            warn!("firewall: rules of iptables may drop packets, and cannot be changed: {}", failure.message);
+            warn!("firewall: rules of iptables may drop packets, and are left as they are: {}", failure.message);
+            Whose::Anybodys
         }
-        other => other?,
-    }
-    foreign_chains::add(host, request, addresses)?;
+        other => other.map(|()| Whose::NotOfIptables)?,
+    };
+    foreign_chains::add(host, request, addresses, whose)?;
     if let Some(zone) = zone {
         for address in addresses {
             let doing = || format!("let {address} through firewalld");

@@ -10,7 +10,7 @@ use weir_sdk::convert::family_of;
 use weir_sdk::naming::hash;
 use weir_sdk::net::IpFamily;
 use weir_sdk::net::nftables::{Batch, DataType, Element, ElementData, Set, SetData, Table, Value};
-use weir_sdk::{Context, Failure, FailureKind, GcRequest, Netns, Request, Result};
+use weir_sdk::{Context, Failure, GcRequest, Netns, Request, Result};
 
 use crate::FAMILIES;
 
@@ -122,14 +122,13 @@ impl Owners {
     }
 }
 
-/// Write down whose addresses these are. `optional`: a kernel without nftables is no failure.
+/// Write down whose addresses these are.
 pub(crate) fn record(
     host: &Netns,
     request: &Request,
     addresses: &[IpAddr],
     zone: Option<&str>,
-    optional: bool,
-) -> Result<()> {
+) -> std::result::Result<(), Failure> {
     if addresses.is_empty() {
         return Ok(());
     }
@@ -156,10 +155,7 @@ pub(crate) fn record(
             batch = batch.ensure_set(set).add_elements(name, elements);
         }
     }
-    match batch.apply(host) {
-        Err(failure) if optional && failure.kind == FailureKind::Unsupported => Ok(()),
-        other => Ok(other.context("write down who owns the addresses")?),
-    }
+    batch.apply(host)
 }
 
 /// Strike entries out.

@@ -182,6 +182,7 @@ fn iptables_without_its_programs_is_a_warning_unless_it_is_asked_for() {
     world.without_iptables();
     world.add::<Firewall>(&config("net", &json!({}))).unwrap();
     assert!(world.log().iter().any(|(_, line)| line.contains("iptables")), "{:?}", world.log());
+    assert_eq!(world.check::<Firewall>(&config("net", &json!({}))), Ok(()));
     world.del::<Firewall>(&config("net", &json!({}))).unwrap();
     assert!(world.add::<Firewall>(&config("net", &json!({"backend": "iptables"}))).is_err());
 }

@@ -20,6 +20,10 @@ pub(super) fn tests() -> Vec<Test> {
         foreign(host)?;
         drop_policy(host, "nftables")
     }));
+    tests.push(test("firewall_packets_pass_beside_a_chain_with_the_name_of_iptables", |host| {
+        unreadable(host)?;
+        drop_policy(host, "nftables")
+    }));
     tests.push(test("firewall_what_another_chain_refuses_stays_refused", refused));
     tests.push(test("firewall_docker_alone_stops_containers", without));
     tests.push(test("firewall_check_sees_a_chain_that_came_later", later));
@@ -40,6 +44,19 @@ pub(super) fn docker(host: &Host) -> Result<()> {
 fn foreign(host: &Host) -> Result<()> {
     host.run("nft", ["add table inet office"])?;
     host.run("nft", ["add chain inet office forward { type filter hook forward priority 10; policy drop; }"]).map(drop)
+}
+
+/// What an operator does who replaced iptables, and whose rules its programs do not read.
+fn unreadable(host: &Host) -> Result<()> {
+    for family in ["ip", "ip6"] {
+        host.run("nft", [format!("add table {family} filter").as_str()])?;
+        let chain =
+            format!("add chain {family} filter FORWARD {{ type filter hook forward priority 0; policy drop; }}");
+        host.run("nft", [chain.as_str()])?;
+        host.run("nft", [format!("add rule {family} filter FORWARD ct state vmap {{ invalid : drop }}").as_str()])?;
+    }
+    ensure!(host.run("iptables-save", ["-t", "filter"]).is_ok_and(|text| text.contains("incompatible")));
+    Ok(())
 }
 
 fn published(backend: &str) -> Result<Chain> {
