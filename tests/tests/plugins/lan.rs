@@ -1,6 +1,8 @@
 //! A network card with a neighbour, for plugins that put links on a card of the host.
 
-use anyhow::Result;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use weir_tests::configs::with;
 use weir_tests::{Chain, Container, Host, Programs};
@@ -13,6 +15,12 @@ pub(crate) fn lan(host: &Host) -> Result<Container> {
     neighbour.run("ip", ["address", "add", "10.42.0.1/24", "dev", "lan0"])?;
     neighbour.run("ip", ["address", "add", "fd00:42::1/64", "dev", "lan0", "nodad"])?;
     neighbour.run("ip", ["link", "set", "lan0", "up"])?;
+    // The card gets its link-local address some time later, and snapshots would tell.
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while !host.run("ip", ["-6", "address", "show", "dev", "nic0"])?.contains("fe80:") {
+        ensure!(Instant::now() < deadline, "nic0 gets no link-local address");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     Ok(neighbour)
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test("macvlan_link_in_container_stands_on_a_link_there", in_container),
         test("macvlan_without_ipam_is_a_link_that_is_up", layer2),
         test("macvlan_neighbours_learn_the_new_owner_of_an_address", announced),
+        test("macvlan_looks_for_duplicates_of_ipv6_addresses", duplicates),
         test("macvlan_refuses_configurations_and_leaves_nothing", refusals),
         test("macvlan_check_finds_what_was_changed", check),
         test("macvlan_del_needs_no_master", del_without_master),
@@ -238,6 +239,25 @@ fn announced(host: &Host) -> Result<()> {
         ensure!(std::time::Instant::now() < deadline, "the neighbour knows {entry}, not {now}");
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+}
+
+fn duplicates(host: &Host) -> Result<()> {
+    let neighbour = lan(host)?;
+    neighbour.run("ip", ["address", "add", "fd00:42::16/64", "dev", "lan0", "nodad"])?;
+    let chain = chain(&[&layer3()])?;
+    let one = host.container("one")?;
+    one.enter(|| Ok(std::fs::write("/proc/sys/net/ipv6/conf/default/accept_dad", "1")?))?;
+    let before = Snapshot::take(&[&one])?;
+    let error = chain.call("ADD", &chain.plugins[0], &Value::Null)?.container(&one).error()?;
+    ensure!(error.msg.contains("fd00:42::16") || error.msg.contains("duplicate"), "{error:?}");
+    let files = |name: &str| name.starts_with("file /run/test");
+    before.without(files).assert_same(&Snapshot::take(&[&one])?.without(files))?;
+    ensure!(host.leases(Path::new("/run/test/ipam"), "net")?.is_empty(), "addresses are not given back");
+    // The next addresses are nobody's.
+    let result = chain.add(&one)?;
+    ensure!(residue::addresses(&result).contains(&"fd00:42::17".to_owned()), "{result}");
+    ensure!(!one.run("ip", ["address"])?.contains("tentative"), "ADD does not wait");
+    traffic::ping(&one, "fd00:42::1")
 }
 
 fn refusals(host: &Host) -> Result<()> {
