@@ -119,6 +119,10 @@ fn network(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
                 if *what == "route 6" && comes_and_goes(&entry) {
                     continue;
                 }
+                // A link is listed here only from when it gets its link-local address, which is stripped.
+                if *what == "address 6" && entry.get("addr_info").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+                    continue;
+                }
                 let name = entry.get("ifname").or(entry.get("dst")).or(entry.get("priority"));
                 let name = name.map_or_else(|| "?".into(), ToString::to_string);
                 parts.insert(format!("{title}: {what} {name} {}", hash_free(&entry)), entry.to_string());

@@ -14,8 +14,8 @@ pub(crate) fn tests() -> Vec<Test> {
         ("bridge", json!({"bridge": "cni0", "isGateway": true}), None),
         ("ptp", json!({}), None),
         ("macvlan", json!({"master": "eth1"}), None),
-        ("ipvlan", json!({"master": "eth1"}), Some(("ipvlan", &["link", "lo"]))),
-        ("vlan", json!({"master": "eth1", "vlanId": 5}), Some(("vlan", &["link", "lo", "id", "5"]))),
+        ("ipvlan", json!({"master": "eth1"}), Some(("ipvlan", &["link", "eth1"]))),
+        ("vlan", json!({"master": "eth1", "vlanId": 5}), Some(("vlan", &["link", "eth1", "id", "5"]))),
         ("dummy", json!({}), Some(("dummy", &[]))),
         ("tap", json!({}), None),
     ];
@@ -24,6 +24,10 @@ pub(crate) fn tests() -> Vec<Test> {
         for ipam in ["host-local", "static"] {
             let keys = keys.clone();
             tests.push(test(format!("routes_of_{ipam}_are_installed_whole_by_{plugin}"), move |host| {
+                host.run("ip", ["link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer"])?;
+                for end in ["eth1", "eth1-peer"] {
+                    host.run("ip", ["link", "set", end, "up"])?;
+                }
                 if let Some((kind, arguments)) = kind {
                     host.require_link(kind, arguments)?;
                 }
@@ -78,10 +82,6 @@ fn by_the_gateway(text: &str, alone: bool) -> String {
 
 fn installed(host: &Host, plugin: &Value, gateway_alone: bool) -> Result<()> {
     let plugin: Value = serde_json::from_str(&by_the_gateway(&plugin.to_string(), gateway_alone))?;
-    host.run("ip", ["link", "add", "eth1", "type", "veth", "peer", "name", "eth1-peer"])?;
-    for end in ["eth1", "eth1-peer"] {
-        host.run("ip", ["link", "set", end, "up"])?;
-    }
     // Before 1.1.0 the specification has destination and gateway only, but the configuration is the same.
     for version in ["1.1.0", "1.0.0", "0.4.0"] {
         let one = host.container(&format!("c{version}"))?;
