@@ -128,7 +128,7 @@ pub fn dnsmasq(range: &str, arguments: &[&str]) -> Result<Background> {
     let mut command = Command::new("dnsmasq");
     command.env("PATH", format!("{path}:/usr/sbin:/sbin")).stdin(Stdio::null());
     command.args(["--keep-in-foreground", "--conf-file=/dev/null", "--log-facility=-", "--log-dhcp", "--port=0"]);
-    command.args(["--no-ping", "--user=root", "--group=root", "--bind-interfaces", "--pid-file="]);
+    command.args(["--no-ping", "--user=root", "--group=", "--bind-interfaces", "--pid-file="]);
     command.args(["--dhcp-leasefile=/run/test/dhcp/leases", "--interface=cni0", "--except-interface=lo"]);
     command.arg(format!("--dhcp-range={range},255.255.255.0,2m")).args(arguments);
     const BOUND: &str = "sockets bound exclusively to interface cni0";
