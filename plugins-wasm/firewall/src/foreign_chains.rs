@@ -7,7 +7,7 @@ use weir_sdk::net::nftables::{
     BaseChainInfo, Batch, ChainType, Comparison, Family, Field, FieldMatch, Hook, Policy, Rule, RuleInfo, Statement,
     Value,
 };
-use weir_sdk::{Context, Error, FailureKind, Netns, Request, Result};
+use weir_sdk::{Context, Error, Failure, FailureKind, Netns, Request, Result};
 
 use crate::owner;
 
@@ -15,6 +15,8 @@ use crate::owner;
 const ESTABLISHED_OR_RELATED: u32 = 2 | 4;
 /// Connection status: the destination was translated.
 const DESTINATION_TRANSLATED: u32 = 32;
+/// How often a deletion is tried while others delete too.
+const ATTEMPTS: usize = 8;
 
 /// Whether iptables keeps its own chain so.
 fn is_of_iptables(chain: &BaseChainInfo) -> bool {
@@ -119,21 +121,26 @@ pub(crate) fn check(host: &Netns, request: &Request, addresses: &[IpAddr], whose
 
 /// Take away the rules with such comments. Also of chains that do not drop any more.
 pub(crate) fn remove(host: &Netns, goes: impl Fn(&str) -> bool) -> Result<()> {
-    let doing = "take accept rules away";
     let mut outcome = Ok(());
     for chain in all(host, Whose::Anybodys)? {
-        let there = host.nft_rules(&chain.table, Some(&chain.name)).context(doing)?;
+        outcome = outcome.and(remove_from(host, &chain, &goes));
+    }
+    Ok(outcome.context("take accept rules away")?)
+}
+
+fn remove_from(host: &Netns, chain: &BaseChainInfo, goes: impl Fn(&str) -> bool) -> std::result::Result<(), Failure> {
+    for _ in 0..ATTEMPTS {
+        let there = host.nft_rules(&chain.table, Some(&chain.name))?;
         let is_own = |rule: &&RuleInfo| goes(&rule.comment);
         let handles: Vec<u64> = there.iter().filter(is_own).map(|rule| rule.handle).collect();
         if handles.is_empty() {
-            continue;
+            return Ok(());
         }
-        let removed = match Batch::new(chain.table.clone()).delete_rules(&chain.name, handles).apply(host) {
-            // Another command was faster.
-            Err(failure) if failure.is_not_found() => Ok(()),
-            other => other,
-        };
-        outcome = outcome.and(removed);
+        match Batch::new(chain.table.clone()).delete_rules(&chain.name, handles).apply(host) {
+            // Another command deleted some of them meanwhile: look again.
+            Err(failure) if failure.is_not_found() => {}
+            other => return other,
+        }
     }
-    Ok(outcome.context(doing)?)
+    Err(Failure::new(FailureKind::Busy, format!("the rules of chain {} kept changing: try again", chain.name)))
 }

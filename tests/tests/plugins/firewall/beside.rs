@@ -1,6 +1,6 @@
 //! Beside others who drop forwarded packets: Docker, and an operator's own nftables.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::json;
 use weir_tests::host::Outside;
 use weir_tests::traffic::{Server, tcp, udp};
@@ -8,12 +8,20 @@ use weir_tests::{Chain, Host, Test, configs, residue, test};
 
 use super::{is_kept_from, network, outside, reaches};
 
+const WORKERS: usize = 6;
+const ROUNDS: usize = 4;
+
 pub(super) fn tests() -> Vec<Test> {
     let mut tests = Vec::new();
     for backend in ["auto", "nftables", "iptables"] {
         tests.push(test(format!("firewall_packets_pass_beside_docker_with_{backend}"), move |host| {
             docker(host)?;
             drop_policy(host, backend)
+        }));
+    }
+    for backend in ["nftables", "iptables"] {
+        tests.push(test(format!("firewall_containers_come_and_go_at_once_with_{backend}"), move |host| {
+            at_once(host, backend)
         }));
     }
     tests.push(test("firewall_packets_pass_beside_a_chain_of_nftables_that_drops", |host| {
@@ -99,6 +107,36 @@ fn drop_policy(host: &Host, backend: &str) -> Result<()> {
     let rules = host.run("nft", ["list", "ruleset"])?;
     for address in residue::addresses(&result) {
         ensure!(!rules.contains(&address), "GC leaves {address}: {rules}");
+    }
+    Ok(())
+}
+
+/// Commands in parallel disturb neither each other nor what others have on the host.
+fn at_once(host: &Host, backend: &str) -> Result<()> {
+    docker(host)?;
+    foreign(host)?;
+    let chain = network("net", "cni0", 1, json!({"backend": backend, "ingressPolicy": "isolated"}))?;
+    let work = &|worker: usize| -> Result<()> {
+        for round in 0..ROUNDS {
+            let one = host.container(&format!("w{worker}r{round}"))?;
+            let result = chain.add(&one).context("ADD")?;
+            chain.check(&one, &result).context("CHECK")?;
+            // Every other runtime has lost the result.
+            let known = if round % 2 == 0 { result.clone() } else { serde_json::Value::Null };
+            chain.del(&one, &known).context("DEL")?;
+            one.unmount()?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..WORKERS).map(|worker| scope.spawn(move || work(worker))).collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| anyhow!("a worker panicked"))?)
+    })?;
+    let rules = host.run("nft", ["list", "ruleset"])?;
+    ensure!(!rules.contains("10.60.1.") && !rules.contains("fd00:60:1:"), "{rules}");
+    for jump in ["jump CNI-FORWARD", "jump CNI-ADMIN"] {
+        // One for each family.
+        ensure!(rules.matches(jump).count() == 2, "{jump}: {rules}");
     }
     Ok(())
 }
