@@ -40,11 +40,12 @@ fn state() -> Result<Snapshot> {
 
 /// A network with a bridge and a subnet of its own. Half of them use nftables, half of them iptables.
 fn chain_of_five(network: usize) -> Result<Chain> {
-    let backend = if network % 2 == 0 { "nftables" } else { "iptables" };
+    let nftables = network.is_multiple_of(2);
+    let backend = if nftables { "nftables" } else { "iptables" };
     let subnets = [format!("10.{}.0.0/24", 70 + network), format!("fd00:{}::/64", 70 + network)];
     let subnets: Vec<_> = subnets.iter().map(String::as_str).collect();
     let keys = json!({
-        "bridge": format!("endure{network}"), "ipMasq": true, "ipMasqBackend": backend, "macspoofchk": network % 2 == 0,
+        "bridge": format!("endure{network}"), "ipMasq": true, "ipMasqBackend": backend, "macspoofchk": nftables,
     });
     let limits = json!({
         "type": "bandwidth", "ingressRate": 800_000_000, "ingressBurst": 8_000_000, "egressRate": 800_000_000,
@@ -123,10 +124,10 @@ fn failing_beside_others(host: &Host) -> Result<()> {
         // IPAM refuses, when the port is on the bridge already.
         let refused = with(&plain, json!({"args": {"cni": {"ips": ["10.81.0.5"]}}}));
         let programs = Programs::weir()?;
-        let [good, bad] = [&plain, &refused].map(|plugin| Chain::new(&programs, "net", &[plugin.clone()]));
+        let [good, bad] = [&plain, &refused].map(|plugin| Chain::new(&programs, "net", std::slice::from_ref(plugin)));
         let containers: Vec<_> =
             (0..WORKERS).map(|worker| host.container(&format!("r{round}w{worker}"))).collect::<Result<_>>()?;
-        let fails = |worker: usize| worker % 2 == 0;
+        let fails = |worker: usize| worker.is_multiple_of(2);
         let results = in_parallel(|worker| {
             let (chain, container) = (if fails(worker) { &bad } else { &good }, &containers[worker]);
             if !fails(worker) {
