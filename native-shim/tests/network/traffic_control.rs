@@ -87,7 +87,7 @@ fn other_disciplines(namespace: &Netns) {
 fn redirected(namespace: &Netns) {
     let link = veth(namespace, "eth0", "peer0");
     let target = ifb(namespace, "ifb7");
-    assert_eq!(redirects(namespace, link).unwrap(), []);
+    assert_eq!(redirects(namespace, link).unwrap(), [0_u32; 0]);
     redirect(namespace, link, target).unwrap();
     assert_eq!(redirects(namespace, link).unwrap(), [target]);
     let text = run(namespace, &["tc", "filter", "show", "dev", "eth0", "parent", "ffff:"]);
@@ -97,7 +97,7 @@ fn redirected(namespace: &Netns) {
     link::delete(namespace, target).unwrap();
     assert_eq!(redirects(namespace, link).unwrap(), [0], "the target is gone, the filter is not");
     remove_redirect(namespace, link).unwrap();
-    assert_eq!(redirects(namespace, link).unwrap(), []);
+    assert_eq!(redirects(namespace, link).unwrap(), [0_u32; 0]);
     assert!(!run(namespace, &["tc", "qdisc", "show", "dev", "eth0"]).contains("ingress"));
     remove_redirect(namespace, link).unwrap();
 }
@@ -115,7 +115,7 @@ fn made_by_others(namespace: &Netns) {
     ] {
         run(namespace, &words.split(' ').collect::<Vec<_>>());
     }
-    assert_eq!(redirects(namespace, link).unwrap(), [], "none of them takes every packet away");
+    assert_eq!(redirects(namespace, link).unwrap(), [0_u32; 0], "none of them takes every packet away");
     // As the native plugin bandwidth writes it.
     let twice = format!("{filter} protocol all prio 8 u32 match u32 0 0 {send} {send}");
     run(namespace, &twice.split(' ').collect::<Vec<_>>());
@@ -128,7 +128,7 @@ fn redirected_once(namespace: &Netns) {
     run(namespace, &["tc", "qdisc", "add", "dev", "eth0", "ingress"]);
     let error = redirect(namespace, link, target).unwrap_err();
     assert_eq!(error.kind, ErrorKind::AlreadyExists, "{error}");
-    assert_eq!(redirects(namespace, link).unwrap(), []);
+    assert_eq!(redirects(namespace, link).unwrap(), [0_u32; 0]);
     remove_redirect(namespace, link).unwrap();
 
     // A filter that the kernel refuses takes the discipline along.
