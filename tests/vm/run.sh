@@ -17,7 +17,7 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 workspace=$(cd "$here/../.." && pwd)
-limit=${VM_TIMEOUT:-1200}
+limit=${VM_TIMEOUT:-2400}
 records=${WEIR_TESTS_RECORDS:-${CARGO_TARGET_DIR:-$workspace/target}/tests}
 cache=${VM_CACHE:-${CARGO_TARGET_DIR:-$workspace/target}/vm}
 export WEIR_DIST="${WEIR_DIST:-$workspace/dist}"
