@@ -79,10 +79,7 @@ test: build-guests ## All tests that this user and this kernel can run; the othe
 	@tests/setup.sh test
 	cargo test --locked --workspace --exclude weir-tests
 	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
-	@# Once, instead of by each test program.
-	@rm -rf $(RECORDS)/bin && $(DIST)/bin/weir install --bin-dir $(RECORDS)/bin --grant-requested $(DIST)/plugins/*.wasm
-	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_BIN=$(RECORDS)/bin WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl \
-		cargo test --locked --package weir-tests
+	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl cargo test --locked --package weir-tests
 
 test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
 	@tests/setup.sh vm
