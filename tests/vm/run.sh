@@ -162,7 +162,9 @@ grep -qx 'test-vm: all programs ended' "$work/output" || {
     tail -n 5 "$work/stderr" >&2
     fail "the machine died or ran longer than $limit s"
 }
-sed -n 's/^test-vm-record: //p' "$work/output" >"$work/record"
+if [ -n "$whole" ]; then
+    sed -n 's/^test-vm-record: //p' "$work/output" >"$records/vm.jsonl"
+fi
 bad=$(sed -n 's/^test-vm: failed: //p' "$work/output")
 [ -z "$bad" ] || fail "failed: $bad"
 if grep 'skipped: ' "$work/output" >&2; then
@@ -172,6 +174,5 @@ passed=$(grep -c '^test result: ok' "$work/output")
 [ "$passed" -eq $# ] || fail "$passed of $# programs told their result"
 echo "test-vm: $# programs passed, $(grep -c '^test .* ok$' "$work/output") tests"
 if [ -n "$whole" ]; then
-    mv "$work/record" "$records/vm.jsonl"
     "$evidence" judge "$records/native.jsonl" "$records/vm.jsonl"
 fi
