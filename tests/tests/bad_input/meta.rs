@@ -49,12 +49,12 @@ fn others() -> Vec<Case> {
         keys("policy_unknown", "firewall", DECODE_OR_CONFIG, json!({"ingressPolicy": "closed"})),
         keys("zone_a_number", "firewall", DECODE, json!({"firewalldZone": 5})),
         keys("chain_a_number", "firewall", DECODE, json!({"iptablesAdminChainName": 5})),
-        keys("delegate_a_string", "flannel", DECODE, json!({"delegate": "bridge"})),
+        keys("delegate_a_string", "flannel", DECODE_OR_CONFIG, json!({"delegate": "bridge"})),
         keys("delegate_with_a_name", "flannel", CONFIG, json!({"delegate": {"name": "other"}})),
         keys("delegate_with_ipam", "flannel", CONFIG, json!({"delegate": {"ipam": {"type": "host-local"}}})),
         keys("file_missing", "flannel", &[5, 7, 11], json!({"subnetFile": "/nonexistent/subnet.env"})),
         keys("socket_path_relative", "dhcp", CONFIG, json!({"ipam": {"daemonSocketPath": "dhcp.sock"}})),
         keys("options_a_string", "dhcp", DECODE, json!({"ipam": {"provide": "all"}})),
-        keys("hooks", "weir-debug", CONFIG, json!({"addHooks": [["sh", "-c", "true"]]})),
+        keys("hooks", "weir-debug", &[2], json!({"addHooks": [["sh", "-c", "true"]]})),
     ]
 }
