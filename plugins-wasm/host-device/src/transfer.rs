@@ -38,7 +38,13 @@ pub(crate) fn to_host(link: Link, host: &Netns, saved: &Saved) -> Result<Link> {
 /// had in the container, so that nothing else is taken for it. Where its name is taken it keeps the one that it has.
 pub(crate) fn recover(host: &Netns, saved: &Saved) -> Result<()> {
     let doing = || format!("look for {} among the links of the host", saved.device);
-    if host.link(&saved.device).with_context(doing)?.is_some() {
+    if let Some(link) = host.link(&saved.device).with_context(doing)? {
+        // Its name in the container may have been the same.
+        let is_marked = link.info().with_context(doing)?.alias.as_deref() == Some(saved.device.as_str());
+        if is_marked {
+            let changes = LinkChanges { alias: Some(saved.alias.clone()), ..LinkChanges::default() };
+            link.update(&changes).with_context(|| format!("give {} its alias back", saved.device))?;
+        }
         return Ok(());
     }
     let lost = |info: &LinkInfo| info.alias.as_deref() == Some(saved.device.as_str()) && !info.up;
