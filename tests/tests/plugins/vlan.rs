@@ -45,12 +45,16 @@ impl Switch {
         Ok(Self { container })
     }
 
-    /// Listen to a VLAN under this address.
-    fn vlan(&self, id: &str, address: &str) -> Result<()> {
-        let (inside, name) = (&self.container, format!("v{id}"));
-        inside.run("ip", ["link", "add", "link", "trunk", "name", &name, "type", "vlan", "id", id])?;
-        inside.run("ip", ["address", "add", address, "dev", &name])?;
-        inside.run("ip", ["link", "set", &name, "up"]).map(drop)
+    /// Somebody else in a VLAN, under this address. In a namespace of its own, as one with several VLANs answers in each of
+    /// them for all its addresses.
+    fn neighbour(&self, host: &Host, id: &str, address: &str) -> Result<Container> {
+        let name = format!("v{id}");
+        let neighbour = host.container(&name)?;
+        self.container.run("ip", ["link", "add", "link", "trunk", "name", &name, "type", "vlan", "id", id])?;
+        self.container.run("ip", ["link", "set", &name, "netns", &name])?;
+        neighbour.run("ip", ["address", "add", address, "dev", &name])?;
+        neighbour.run("ip", ["link", "set", &name, "up"])?;
+        Ok(neighbour)
     }
 }
 
@@ -94,8 +98,8 @@ fn network(plugin: &Value) -> Result<Chain> {
 
 fn tags(host: &Host) -> Result<()> {
     let switch = Switch::new(host)?;
-    switch.vlan("5", "10.46.0.200/24")?;
-    switch.vlan("6", "10.46.0.201/24")?;
+    let five = switch.neighbour(host, "5", "10.46.0.200/24")?;
+    let _six = switch.neighbour(host, "6", "10.46.0.201/24")?;
     switch.container.run("ip", ["address", "add", "10.46.0.202/24", "dev", "trunk"])?;
     // Counts at the wire, before any VLAN link has a say.
     let count = "add table netdev wire; \
@@ -111,7 +115,7 @@ fn tags(host: &Host) -> Result<()> {
     );
     ensure!(result["interfaces"][0]["mac"] == link["address"] && result["interfaces"].as_array().unwrap().len() == 1);
     traffic::ping(&one, "10.46.0.200")?;
-    let server = traffic::Server::start(&switch.container, 80)?;
+    let server = traffic::Server::start(&five, 80)?;
     ensure!(traffic::tcp(&one, "10.46.0.200", 80)?.to_string() == "10.46.0.2");
     ensure!(traffic::udp(&one, "10.46.0.200", 80)?.to_string() == "10.46.0.2");
     drop(server);
@@ -125,8 +129,8 @@ fn tags(host: &Host) -> Result<()> {
 
 fn apart(host: &Host) -> Result<()> {
     let switch = Switch::new(host)?;
-    switch.vlan("5", "10.46.0.200/24")?;
-    switch.vlan("6", "10.46.0.201/24")?;
+    let _five = switch.neighbour(host, "5", "10.46.0.200/24")?;
+    let _six = switch.neighbour(host, "6", "10.46.0.201/24")?;
     let (one, two) = (host.container("one")?, host.container("two")?);
     network(&plugin(5))?.add(&one)?;
     network(&plugin(6))?.add(&two)?;
