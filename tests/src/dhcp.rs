@@ -72,6 +72,14 @@ impl Background {
         wait_for(&format!("{times} times {text:?} in the log"), written).with_context(|| self.log())
     }
 
+    /// How many threads it has, and how many open files.
+    pub fn weight(&self) -> Result<(usize, usize)> {
+        let count = |what: &str| -> Result<usize> {
+            Ok(std::fs::read_dir(format!("/proc/{}/{what}", self.child.id()))?.count())
+        };
+        Ok((count("task")?, count("fd")?))
+    }
+
     /// End it at once, without a chance to clean up.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;

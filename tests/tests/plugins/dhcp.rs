@@ -231,7 +231,8 @@ fn gc(host: &Host) -> Result<()> {
 fn together(host: &Host) -> Result<()> {
     dhcp::bridge(host)?;
     let _server = dhcp::dnsmasq("10.60.0.10,10.60.0.99", &[])?;
-    let _daemon = dhcp::daemon(&[])?;
+    let daemon = dhcp::daemon(&[])?;
+    let before = daemon.weight()?;
     let chain = network(json!({}))?;
     let containers: Vec<_> = (0..8).map(|n| host.container(&format!("c{n}"))).collect::<Result<_>>()?;
     let results: Vec<Value> = std::thread::scope(|scope| {
@@ -244,6 +245,8 @@ fn together(host: &Host) -> Result<()> {
     addresses.sort();
     addresses.dedup();
     ensure!(addresses.len() == 8, "{addresses:?}");
+    // Leases at rest cost neither threads nor open namespaces.
+    dhcp::wait_for("rest", || Ok(daemon.weight()? == before))?;
     for (container, result) in containers.iter().zip(&results) {
         traffic::ping(container, "10.60.0.1")?;
         chain.del(container, result)?;
