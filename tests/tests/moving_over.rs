@@ -94,8 +94,9 @@ fn networks() -> Vec<Named> {
                 host.run("ip", ["link", "delete", "dev", "probe"]).map(drop)
             })
         }),
+        // Ours keeps a note of what the device was, which GC takes away where the native plugin did not.
         ("host_device", || {
-            Network::new([json!({"type": "host-device", "device": "up0", "ipam": ipam()})]).prepare(card)
+            Network::new([json!({"type": "host-device", "device": "up0", "ipam": ipam()})]).prepare(card).one_way()
         }),
         ("tuning", || {
             let tuning = json!({"type": "tuning", "mtu": 1400, "promisc": true, "mac": "02:00:00:00:00:07"});
@@ -150,6 +151,10 @@ fn move_over(host: &Host, network: &Network, first: &Programs, then: &Programs) 
     let zero = host.container("zero")?;
     for programs in [first, then] {
         add_and_delete(network, programs, &zero)?;
+    }
+    if host.has_link("up0") {
+        // The native host-device leaves its note there.
+        host.run("ip", ["link", "set", "up0", "alias", ""])?;
     }
     let container = host.container("one")?;
     if network.interface == "lo" {
