@@ -116,8 +116,7 @@ fn network(title: &str, parts: &mut BTreeMap<String, String>) -> Result<()> {
         for (what, list) in names.iter().zip(lists) {
             for mut entry in list.as_array().cloned().unwrap_or_default() {
                 strip(&mut entry);
-                let has_none = entry.get("addr_info").is_some_and(|list| list.as_array().is_none_or(Vec::is_empty));
-                if has_none || (*what == "route 6" && comes_and_goes(&entry)) {
+                if *what == "route 6" && comes_and_goes(&entry) {
                     continue;
                 }
                 // A link is listed here only from when it gets its link-local address, which is stripped.
