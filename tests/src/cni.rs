@@ -103,7 +103,15 @@ impl Call {
         }
         let output = child.wait_with_output()?;
         if let Some(command) = self.environment.get(OsStr::new("CNI_COMMAND")) {
-            self.calls.count(&self.program, &command.to_string_lossy(), output.status.success());
+            let (command, succeeded) = (command.to_string_lossy(), output.status.success());
+            self.calls.count(&self.program, &command, succeeded);
+            // The interface plugin has passed the command on.
+            let config: Value = serde_json::from_slice(&self.input).unwrap_or_default();
+            let ipam =
+                config.pointer("/ipam/type").and_then(Value::as_str).map(|ipam| self.program.with_file_name(ipam));
+            if let Some(ipam) = ipam.filter(|ipam| *ipam != self.program && succeeded && command != "VERSION") {
+                self.calls.count(&ipam, &command, true);
+            }
         }
         Ok(Answer {
             status: output.status.code(),
