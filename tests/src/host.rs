@@ -137,8 +137,9 @@ impl Host {
         match run("ip", add) {
             Ok(_) => run("ip", ["link", "delete", "dev", "probe"]).map(drop),
             Err(error) => {
-                let what = [&[kind], arguments].concat().join(" ");
-                Err(skip(format!("this kernel makes no link of type {what} ({error})")))
+                let (what, text) = ([&[kind], own].concat().join(" "), error.to_string());
+                let cause = text.rsplit(": ").next().unwrap_or_default();
+                Err(skip(format!("this kernel makes no link of type {what}: {cause}")))
             }
         }
     }

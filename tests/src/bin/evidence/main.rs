@@ -52,9 +52,14 @@ fn run() -> Result<()> {
     }
 }
 
-/// What was skipped, and, as the other kernel is another one, the life of each plugin in the newest version.
+/// Whose life in the newest version is tried on the other kernel too, because it differs most there. All of them would take
+/// ten minutes.
+const SAMPLE: [&str; 4] = ["bandwidth", "bridge", "firewall_nftables", "portmap_nftables"];
+
+/// What was skipped, and a sample of the rest.
 fn belongs_into_the_machine(record: &Record) -> bool {
-    record.is("skipped") || (record.program == "plugins" && record.test.ends_with("_1.1.0"))
+    let life = record.test.strip_suffix("_lives_and_leaves_nothing_1.1.0");
+    record.is("skipped") || (record.program == "plugins" && life.is_some_and(|life| SAMPLE.contains(&life)))
 }
 
 fn judge(native: &[Record], machine: &[Record]) -> Result<()> {
