@@ -131,6 +131,9 @@ impl Host {
     /// Skip the test where the kernel cannot make links of this kind. Arguments that begin with `link NAME` say what it
     /// stands on.
     pub fn require_link(&self, kind: &str, arguments: &[&str]) -> Result<()> {
+        if kind == "tap" {
+            return require_tap();
+        }
         // ip(8) takes these before the type, and all others after it.
         let (lower, own) = arguments.split_at(if arguments.first() == Some(&"link") { 2 } else { 0 });
         let add = [&["link", "add"], lower, &["name", "probe", "type", kind], own].concat();
@@ -142,6 +145,15 @@ impl Host {
                 Err(skip(format!("this kernel makes no link of type {what}: {cause}")))
             }
         }
+    }
+}
+
+/// Skip the test where this user may not make tap links. Most systems let everybody open the device.
+pub fn require_tap() -> Result<()> {
+    let device = "/dev/net/tun";
+    match std::fs::File::options().read(true).write(true).open(device) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(skip(format!("no tap links: open {device}: {error}"))),
     }
 }
 

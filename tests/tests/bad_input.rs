@@ -161,7 +161,7 @@ fn prepare(host: &Host, plugin: &str, container: &Container) -> Result<()> {
 /// Skip where the kernel has no links of the plugin's kind.
 fn require_kind(host: &Host, plugin: &str) -> Result<()> {
     match plugin {
-        "dummy" => host.require_link("dummy", &[]),
+        "dummy" | "tap" => host.require_link(plugin, &[]),
         "vrf" => host.require_link("vrf", &["table", "10"]),
         "ipvlan" | "vlan" => {
             host.run("ip", ["link", "add", "lower", "type", "veth"])?;

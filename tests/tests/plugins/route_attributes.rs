@@ -17,7 +17,7 @@ pub(crate) fn tests() -> Vec<Test> {
         ("ipvlan", json!({"master": "eth1"}), Some(("ipvlan", &["link", "eth1"]))),
         ("vlan", json!({"master": "eth1", "vlanId": 5}), Some(("vlan", &["link", "eth1", "id", "5"]))),
         ("dummy", json!({}), Some(("dummy", &[]))),
-        ("tap", json!({}), None),
+        ("tap", json!({}), Some(("tap", &[]))),
     ];
     let mut tests = Vec::new();
     for (plugin, keys, kind) in cases {

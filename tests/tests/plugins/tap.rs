@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use weir_native::netns::Netns;
 use weir_native::virtual_link::open_queue;
 use weir_tests::configs::{VERSIONS, host_local, with};
+use weir_tests::host::require_tap;
 use weir_tests::{Call, Chain, Container, Host, Lifecycle, Programs, Test, configs, lifecycle, skip, test, traffic};
 
 pub(crate) fn tests() -> Vec<Test> {
@@ -36,6 +37,7 @@ fn plugin() -> Value {
 }
 
 fn network(plugin: &Value) -> Result<Chain> {
+    require_tap()?;
     Ok(Chain::new(&Programs::weir()?, "net", std::slice::from_ref(plugin)))
 }
 
@@ -74,6 +76,7 @@ fn keys(host: &Host) -> Result<()> {
 
 fn mac(host: &Host) -> Result<()> {
     let (runtime, args, key) = ("02:00:00:00:00:01", "02:00:00:00:00:02", "02:00:00:00:00:03");
+    require_tap()?;
     let programs = Programs::weir()?;
     for (number, (with_runtime, with_args, expected)) in
         [(true, true, runtime), (false, true, args), (false, false, key)].into_iter().enumerate()

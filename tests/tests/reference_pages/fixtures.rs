@@ -20,6 +20,7 @@ pub(crate) fn is_chained(plugin: &str) -> bool {
 fn link_kind(plugin: &str) -> Option<(&'static str, &'static [&'static str])> {
     match plugin {
         "dummy" => Some(("dummy", &[])),
+        "tap" => Some(("tap", &[])),
         "vrf" => Some(("vrf", &["table", "10"])),
         "vlan" => Some(("vlan", &["link", "uplink", "id", "5"])),
         "ipvlan" => Some(("ipvlan", &["link", "uplink"])),
