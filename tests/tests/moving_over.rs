@@ -17,6 +17,8 @@ struct Network {
     prepare: fn(&Host) -> Result<()>,
     /// Whether the native plugins delete all that ours make. Where it is false, docs/differences.md says why.
     and_back: bool,
+    /// Whether all that the native plugins make is as their result says.
+    true_to_result: bool,
     /// Name of the interface.
     interface: &'static str,
 }
@@ -24,7 +26,14 @@ struct Network {
 impl Network {
     fn new(plugins: impl IntoIterator<Item = Value>) -> Self {
         let plugins = plugins.into_iter().collect();
-        Self { plugins, capabilities: json!({}), prepare: |_| Ok(()), and_back: true, interface: "eth0" }
+        Self {
+            plugins,
+            capabilities: json!({}),
+            prepare: |_| Ok(()),
+            and_back: true,
+            true_to_result: true,
+            interface: "eth0",
+        }
     }
 
     fn prepare(self, prepare: fn(&Host) -> Result<()>) -> Self {
@@ -117,8 +126,12 @@ fn networks() -> Vec<Named> {
         ("firewall_by_default", || Network::new([bridge(), json!({"type": "firewall"})]).one_way()),
         ("sbr", || Network::new([bridge(), json!({"type": "sbr"})])),
         ("vrf", || {
-            Network::new([bridge(), json!({"type": "vrf", "vrfname": "blue"})])
-                .prepare(|host| host.require_link("vrf", &["table", "77"]))
+            // The native vrf loses the default route of IPv4, and CHECK of bridge says so.
+            Network {
+                true_to_result: false,
+                ..Network::new([bridge(), json!({"type": "vrf", "vrfname": "blue"})])
+                    .prepare(|host| host.require_link("vrf", &["table", "77"]))
+            }
         }),
     ]
 }
@@ -159,7 +172,7 @@ fn move_over(host: &Host, network: &Network, first: &Programs, then: &Programs) 
     let chain = network.chain(first);
     let result = chain.add_interface(&container, network.interface).context("ADD by the first")?;
     let taking_over = network.chain(then);
-    if !then.are_native() {
+    if !then.are_native() && network.true_to_result {
         check(&taking_over, network, &container, &result)?;
     }
     delete(&taking_over, network, &container, &result)?;
@@ -187,9 +200,13 @@ fn delete(chain: &Chain, network: &Network, container: &Container, result: &Valu
     Ok(())
 }
 
-/// Round robin goes on, and lock files stay.
+/// Round robin goes on, lock files stay, and so does the kernel's rule for routing domains (1000).
 fn snapshot(container: &Container) -> Result<Snapshot> {
-    let volatile =
-        |part: &str| part.contains("last_reserved_ip") || part.contains("/lock") || part.contains(".weir-index");
+    let volatile = |part: &str| {
+        part.contains("last_reserved_ip")
+            || part.contains("/lock")
+            || part.contains(".weir-index")
+            || (part.contains(": rule ") && part.contains(" 1000 "))
+    };
     Ok(Snapshot::take(&[container])?.without(volatile))
 }

@@ -69,16 +69,29 @@ fn with_device(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkOp
     if !attach(&device, name, libc::IFF_TUN_EXCL | several) {
         return Err(failed("attach"));
     }
-    // Until it is told to stay, the link goes with the descriptor: every return below leaves nothing.
+    let finished = finish(namespace, name, tap, options, &device);
+    if finished.is_err()
+        && let Ok(Some(made)) = link::find(namespace, name)
+    {
+        // It would go with the descriptor, but somebody may be forking just now and hold that a moment longer.
+        let _ = link::delete(namespace, made.index);
+    }
+    finished
+}
+
+/// What comes after the link is there; it does not stay before the last step.
+fn finish(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkOptions, device: &File) -> Result<u32> {
+    let doing = format!("create tap {name}");
+    let failed = |step: &str| Error::io(format_args!("{doing}: {step}"), &io::Error::last_os_error());
     for (request, number, step) in
         [(libc::TUNSETOWNER, tap.owner, "set the owner"), (libc::TUNSETGROUP, tap.group, "set the group")]
     {
-        if number.is_some_and(|number| !tell(&device, request, number)) {
+        if number.is_some_and(|number| !tell(device, request, number)) {
             return Err(failed(step));
         }
     }
     let index = configure(namespace, name, options, &doing)?;
-    if !tell(&device, libc::TUNSETPERSIST, 1) {
+    if !tell(device, libc::TUNSETPERSIST, 1) {
         return Err(failed("make it stay"));
     }
     Ok(index)
