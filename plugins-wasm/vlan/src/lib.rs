@@ -62,11 +62,7 @@ impl Plugin for Vlan {
 
     fn status(request: &StatusRequest) -> Result<()> {
         let config = Config::try_from(request.config::<Document>()?)?;
-        // A master in the container is not there before the container is.
-        if !config.link_in_container {
-            let host = Netns::host().context("open the host's network namespace")?;
-            lower::find(&host, &config.master).map_err(|error| Error::not_available(error.msg))?;
-        }
+        lower::require_present(&config.master, config.link_in_container)?;
         attach::status(request)
     }
 }
