@@ -3,12 +3,15 @@
 //! Here a call is counted, checked against the deadline and the grants, and traced. Nothing else in this crate
 //! may call what changes the system in `weir-native`.
 
+pub mod call;
 pub mod function;
 pub mod limits;
+pub mod objects;
 pub mod trace;
 
 use std::time::Instant;
 
+pub use call::{Call, Made};
 pub use function::Function;
 pub use limits::Limits;
 
@@ -59,10 +62,12 @@ impl Broker {
     /// [`Stop`] where a limit is hit.
     pub fn call<T>(
         &mut self,
-        function: Function,
+        call: &Call<'_>,
         act: impl FnOnce() -> weir_native::Result<T>,
+        made: impl FnOnce(&T) -> Made,
     ) -> Result<weir_native::Result<T>, Stop> {
-        self.admit(function)?;
+        let function = call.function();
+        self.admit()?;
         if !self.is_granted(function) {
             return Ok(Err(weir_native::Error::new(
                 weir_native::ErrorKind::Denied,
@@ -76,11 +81,22 @@ impl Broker {
             )));
         }
         let outcome = act();
+        let _made = outcome.as_ref().ok().map(made);
         trace::host_call(&self.plugin, function, outcome.as_ref().err());
         Ok(outcome)
     }
 
-    fn admit(&mut self, _function: Function) -> Result<(), Stop> {
+    /// Count a call whose arguments make no sense: it goes no further.
+    ///
+    /// # Errors
+    /// [`Stop`] where a limit is hit.
+    pub fn refuse(&mut self, function: Function, error: &weir_native::Error) -> Result<(), Stop> {
+        self.admit()?;
+        trace::host_call(&self.plugin, function, Some(error));
+        Ok(())
+    }
+
+    fn admit(&mut self) -> Result<(), Stop> {
         self.calls = self.calls.saturating_add(1);
         if self.calls > self.limits.host_calls {
             return Err(Stop::HostCalls(self.limits.host_calls));
@@ -111,37 +127,45 @@ mod tests {
         Broker::new("p", Grants { interfaces, native_delegates: Vec::new() }, limits)
     }
 
+    fn now(broker: &mut Broker) -> Result<weir_native::Result<()>, Stop> {
+        broker.call(&Call::ClockNow, || Ok(()), |()| Made::Nothing)
+    }
+
     #[test]
     fn what_is_not_granted_is_denied_and_not_done() {
-        let mut broker = broker(&["links"], Limits::default());
+        let mut broker = broker(&["clock"], Limits::default());
         let mut done = false;
-        let outcome = broker.call(Function::SysctlsSet, || {
-            done = true;
-            Ok(())
-        });
+        let outcome = broker.call(
+            &Call::SysctlsAllowList,
+            || {
+                done = true;
+                Ok(())
+            },
+            |()| Made::Nothing,
+        );
         assert_eq!(outcome.unwrap().unwrap_err().kind, weir_native::ErrorKind::Denied);
         assert!(!done);
-        assert!(broker.call(Function::LinksFind, || Ok(())).unwrap().is_ok());
+        assert!(now(&mut broker).unwrap().is_ok());
     }
 
     #[test]
     fn an_empty_grant_means_nothing() {
         let mut broker = broker(&[], Limits::default());
-        assert!(broker.call(Function::ClockNow, || Ok(())).unwrap().is_err());
+        assert!(now(&mut broker).unwrap().is_err());
     }
 
     #[test]
     fn the_call_after_the_last_allowed_one_stops_the_guest() {
         let mut broker = broker(&["clock"], Limits { host_calls: 2, ..Limits::default() });
-        assert!(broker.call(Function::ClockNow, || Ok(())).is_ok());
-        assert!(broker.call(Function::ClockNow, || Ok(())).is_ok());
-        assert!(matches!(broker.call(Function::ClockNow, || Ok(())), Err(Stop::HostCalls(2))));
+        assert!(now(&mut broker).is_ok());
+        assert!(now(&mut broker).is_ok());
+        assert!(matches!(now(&mut broker), Err(Stop::HostCalls(2))));
     }
 
     #[test]
     fn no_call_is_made_after_the_deadline() {
         let mut broker = broker(&["clock"], Limits { wall_time: std::time::Duration::ZERO, ..Limits::default() });
         std::thread::sleep(std::time::Duration::from_millis(1));
-        assert!(matches!(broker.call(Function::ClockNow, || Ok(())), Err(Stop::Deadline(0))));
+        assert!(matches!(now(&mut broker), Err(Stop::Deadline(0))));
     }
 }

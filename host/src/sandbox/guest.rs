@@ -10,7 +10,7 @@ use super::handles::{LinkHandle, NamespaceHandle};
 use super::limiter::Limiter;
 use super::run::Session;
 use super::wasi::Wasi;
-use crate::broker::{Broker, Function};
+use crate::broker::{Broker, Call, Function, Made};
 
 /// What the functions that a guest calls work on.
 pub struct Guest {
@@ -27,8 +27,24 @@ pub(super) type Answer<T> = wasmtime::Result<Result<T, Failure>>;
 
 impl Guest {
     /// Pass the broker and turn what comes back into the contract's words.
-    pub(super) fn call<T>(&mut self, function: Function, act: impl FnOnce() -> NativeResult<T>) -> Answer<T> {
-        Ok(self.broker.call(function, act).map_err(wasmtime::Error::new)?.map_err(failure))
+    pub(super) fn call<T>(&mut self, call: Call<'_>, act: impl FnOnce() -> NativeResult<T>) -> Answer<T> {
+        self.call_making(call, act, |_| Made::Nothing)
+    }
+
+    /// The same for a call that makes something of which part is known only afterwards.
+    pub(super) fn call_making<T>(
+        &mut self,
+        call: Call<'_>,
+        act: impl FnOnce() -> NativeResult<T>,
+        made: impl FnOnce(&T) -> Made,
+    ) -> Answer<T> {
+        Ok(self.broker.call(&call, act, made).map_err(wasmtime::Error::new)?.map_err(failure))
+    }
+
+    /// Refuse a call whose arguments make no sense.
+    pub(super) fn invalid<T>(&mut self, function: Function, error: weir_native::Error) -> Answer<T> {
+        self.broker.refuse(function, &error).map_err(wasmtime::Error::new)?;
+        Ok(Err(failure(error)))
     }
 
     /// What a link handle stands for.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::component::Resource;
 
-use crate::broker::Function;
+use crate::broker::Call;
 use crate::broker::trace::{self, Level};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::{clock, container_namespace, host_namespace, log, namespaces, types};
@@ -25,7 +25,7 @@ impl namespaces::HostNetns for Guest {
 impl container_namespace::Host for Guest {
     fn open(&mut self) -> wasmtime::Result<Option<Resource<NamespaceHandle>>> {
         let netns = self.session.container_netns();
-        match self.call(Function::ContainerNamespaceOpen, || Ok(netns))? {
+        match self.call(Call::ContainerNamespaceOpen, || Ok(netns))? {
             Ok(Some(netns)) => Ok(Some(self.table.push(NamespaceHandle { netns, place: Place::Container })?)),
             Ok(None) | Err(_) => Ok(None),
         }
@@ -35,7 +35,7 @@ impl container_namespace::Host for Guest {
 impl host_namespace::Host for Guest {
     fn open(&mut self) -> Answer<Resource<NamespaceHandle>> {
         let session = self.session.clone();
-        match self.call(Function::HostNamespaceOpen, || session.host_netns())? {
+        match self.call(Call::HostNamespaceOpen, || session.host_netns())? {
             Ok(netns) => Ok(Ok(self.table.push(NamespaceHandle { netns, place: Place::Host })?)),
             Err(failure) => Ok(Err(failure)),
         }
@@ -52,7 +52,7 @@ impl log::Host for Guest {
         };
         let plugin = self.broker.plugin().to_owned();
         // A refused line is a lost line; there is nothing that a guest could do about it.
-        let _ = self.call(Function::LogWrite, || {
+        let _ = self.call(Call::LogWrite { message: &message }, || {
             trace::line(&plugin, level, &message);
             Ok(())
         })?;
@@ -63,14 +63,14 @@ impl log::Host for Guest {
 impl clock::Host for Guest {
     fn now(&mut self) -> wasmtime::Result<u64> {
         let started = self.session.started();
-        let answer = self.call(Function::ClockNow, || Ok(started.elapsed().as_millis()))?;
+        let answer = self.call(Call::ClockNow, || Ok(started.elapsed().as_millis()))?;
         Ok(answer.ok().and_then(|ms| u64::try_from(ms).ok()).unwrap_or(0))
     }
 
     fn sleep(&mut self, milliseconds: u32) -> wasmtime::Result<()> {
         let wanted = Duration::from_millis(milliseconds.into());
         let pause = wanted.min(self.broker.time_left().saturating_add(Duration::from_millis(1)));
-        let _ = self.call(Function::ClockSleep, || {
+        let _ = self.call(Call::ClockSleep, || {
             std::thread::sleep(pause);
             Ok(())
         })?;

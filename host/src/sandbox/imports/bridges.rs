@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 use weir_native::bridge as native;
 
-use crate::broker::Function;
+use crate::broker::{Call, Made};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::bridges::{self, BridgeOptions, PortOptions, PortVlan};
 use crate::sandbox::guest::Answer;
@@ -21,7 +21,12 @@ impl bridges::Host for Guest {
         let namespace = self.namespace(&namespace)?;
         let BridgeOptions { mtu, vlan_filtering, keep_mac } = options;
         let options = native::BridgeOptions { mtu, vlan_filtering, keep_mac };
-        Ok(match self.call(Function::BridgesCreate, || native::create(&namespace.netns, &name, &options))? {
+        let made = self.call_making(
+            Call::BridgesCreate { namespace: &namespace, name: &name },
+            || native::create(&namespace.netns, &name, &options),
+            |index| Made::Link(*index),
+        )?;
+        Ok(match made {
             Ok(index) => Ok(self.hand_out_link(&namespace, index)?),
             Err(failure) => Err(failure),
         })
@@ -29,17 +34,21 @@ impl bridges::Host for Guest {
 
     fn delete_unused(&mut self, bridge: LinkResource) -> Answer<bool> {
         let bridge = self.link(&bridge)?;
-        self.call(Function::BridgesDeleteUnused, || native::delete_unused(&bridge.namespace.netns, bridge.index))
+        self.call(Call::BridgesDeleteUnused { bridge: &bridge }, || {
+            native::delete_unused(&bridge.namespace.netns, bridge.index)
+        })
     }
 
     fn vlan_filtering(&mut self, bridge: LinkResource) -> Answer<bool> {
         let bridge = self.link(&bridge)?;
-        self.call(Function::BridgesVlanFiltering, || native::vlan_filtering(&bridge.namespace.netns, bridge.index))
+        self.call(Call::BridgesVlanFiltering { bridge: &bridge }, || {
+            native::vlan_filtering(&bridge.namespace.netns, bridge.index)
+        })
     }
 
     fn set_vlan_filtering(&mut self, bridge: LinkResource, enabled: bool) -> Answer<()> {
         let bridge = self.link(&bridge)?;
-        self.call(Function::BridgesSetVlanFiltering, || {
+        self.call(Call::BridgesSetVlanFiltering { bridge: &bridge, enabled }, || {
             native::set_vlan_filtering(&bridge.namespace.netns, bridge.index, enabled)
         })
     }
@@ -47,7 +56,7 @@ impl bridges::Host for Guest {
     fn attach(&mut self, bridge: LinkResource, port: LinkResource, options: PortOptions) -> Answer<()> {
         let (bridge, port) = (self.link(&bridge)?, self.link(&port)?);
         let options = native::PortOptions { hairpin: options.hairpin, isolated: options.isolated };
-        self.call(Function::BridgesAttach, || {
+        self.call(Call::BridgesAttach { bridge: &bridge, port: &port }, || {
             if !bridge.namespace.netns.is_same(&port.namespace.netns) {
                 return Err(weir_native::Error::new(
                     weir_native::ErrorKind::Invalid,
@@ -60,7 +69,7 @@ impl bridges::Host for Guest {
 
     fn port(&mut self, port: LinkResource) -> Answer<Option<PortOptions>> {
         let port = self.link(&port)?;
-        self.call(Function::BridgesPort, || {
+        self.call(Call::BridgesPort { port: &port }, || {
             let options = native::port(&port.namespace.netns, port.index)?;
             Ok(options.map(|o| PortOptions { hairpin: o.hairpin, isolated: o.isolated }))
         })
@@ -68,21 +77,23 @@ impl bridges::Host for Guest {
 
     fn add_vlans(&mut self, link: LinkResource, vlans: Vec<PortVlan>) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::BridgesAddVlans, || {
-            native::add_vlans(&link.namespace.netns, link.index, &self::vlans(&vlans))
+        let vlans = self::vlans(&vlans);
+        self.call(Call::BridgesAddVlans { link: &link, vlans: &vlans }, || {
+            native::add_vlans(&link.namespace.netns, link.index, &vlans)
         })
     }
 
     fn remove_vlans(&mut self, link: LinkResource, vlans: Vec<PortVlan>) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::BridgesRemoveVlans, || {
-            native::remove_vlans(&link.namespace.netns, link.index, &self::vlans(&vlans))
+        let vlans = self::vlans(&vlans);
+        self.call(Call::BridgesRemoveVlans { link: &link, vlans: &vlans }, || {
+            native::remove_vlans(&link.namespace.netns, link.index, &vlans)
         })
     }
 
     fn list_vlans(&mut self, link: LinkResource) -> Answer<Vec<PortVlan>> {
         let link = self.link(&link)?;
-        self.call(Function::BridgesListVlans, || {
+        self.call(Call::BridgesListVlans { link: &link }, || {
             let vlans = native::list_vlans(&link.namespace.netns, link.index)?;
             Ok(vlans
                 .into_iter()

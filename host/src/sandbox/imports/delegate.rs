@@ -2,7 +2,7 @@
 
 use cni_spec::error::Error as CniError;
 
-use crate::broker::Function;
+use crate::broker::Call;
 use crate::contract::{Command as CniCommand, code};
 use crate::delegate as delegation;
 use crate::sandbox::Guest;
@@ -25,9 +25,10 @@ impl delegate::Host for Guest {
         let session = self.session.clone();
         let natives = self.broker.grants().native_delegates.clone();
         let time_left = self.broker.time_left();
-        let answer = Guest::call(self, Function::DelegateCall, || {
-            Ok(delegation::call(&session, command, &plugin_type, &config, &natives, time_left))
-        })?;
+        let answer =
+            Guest::call(self, Call::DelegateCall { command, plugin_type: &plugin_type, config: &config }, || {
+                Ok(delegation::call(&session, command, &plugin_type, &config, &natives, time_left))
+            })?;
         Ok(match answer {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(error)) => Err(error_out(error)),

@@ -1,7 +1,7 @@
 //! `dhcp`.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use weir_native::dhcp::protocol::{self, Owner};
@@ -10,7 +10,7 @@ use weir_native::{Error, ErrorKind, Result};
 
 use super::convert;
 use super::ipam::absolute;
-use crate::broker::Function;
+use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::dhcp::{self, Attachment, ClientOptions, Lease, LeaseRoute};
 use crate::sandbox::bindings::cni::types::IpNetwork;
@@ -23,42 +23,50 @@ const MARGIN: Duration = Duration::from_millis(500);
 
 impl dhcp::Host for Guest {
     fn acquire(&mut self, socket: Option<String>, options: ClientOptions) -> Answer<Lease> {
+        let socket = valid!(self, Function::DhcpAcquire, path(socket));
         let patience = self.broker.time_left();
         let (owner, session) = (self.owner(), self.session.clone());
-        self.with_daemon(Function::DhcpAcquire, socket, patience, |daemon| {
+        let call = Call::DhcpAcquire { socket: &socket };
+        let lease = self.with_daemon(call, &socket, patience, |daemon| {
             let netns = session.container_netns().zip(session.invocation().netns_path.as_deref());
             let Some((netns, path)) = netns else {
                 let message = "a lease is got through the container's network namespace, and there is none";
                 return Err(Error::new(ErrorKind::NotFound, message));
             };
             let path = std::path::absolute(path).map_err(|error| Error::io("find the network namespace", &error))?;
-            let lease = daemon.acquire(protocol::Acquire {
+            daemon.acquire(protocol::Acquire {
                 owner,
                 netns: path.to_string_lossy().into_owned(),
                 identity: netns.identity().into(),
                 options: options_in(options),
                 patience: u64::try_from(patience.saturating_sub(MARGIN).as_millis()).unwrap_or(u64::MAX),
-            })?;
-            Ok(lease_out(lease))
-        })
+            })
+        })?;
+        Ok(lease.map(lease_out))
     }
 
     fn confirm(&mut self, socket: Option<String>) -> Answer<Lease> {
         let owner = self.owner();
-        self.with_daemon(Function::DhcpConfirm, socket, SHORT, |daemon| daemon.confirm(owner).map(lease_out))
+        let socket = valid!(self, Function::DhcpConfirm, path(socket));
+        let lease =
+            self.with_daemon(Call::DhcpConfirm { socket: &socket }, &socket, SHORT, |daemon| daemon.confirm(owner))?;
+        Ok(lease.map(lease_out))
     }
 
     fn release(&mut self, socket: Option<String>) -> Answer<()> {
         let owner = self.owner();
-        self.with_daemon(Function::DhcpRelease, socket, SHORT, |daemon| daemon.release(owner))
+        let socket = valid!(self, Function::DhcpRelease, path(socket));
+        self.with_daemon(Call::DhcpRelease { socket: &socket }, &socket, SHORT, |daemon| daemon.release(owner))
     }
 
     fn retain(&mut self, socket: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Attachment>> {
         let session = self.session.clone();
+        let socket = valid!(self, Function::DhcpRetain, path(socket));
         let patience = self.broker.time_left();
-        self.with_daemon(Function::DhcpRetain, socket, patience, |daemon| {
+        let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        self.with_daemon(Call::DhcpRetain { socket: &socket, valid: &valid }, &socket, patience, |daemon| {
             let network = session.network();
-            let valid = valid.into_iter().map(|one| Owner::new(network, &convert::attachment(one))).collect();
+            let valid = valid.iter().map(|one| Owner::new(network, one)).collect();
             let released = daemon.retain(network, valid)?.into_iter();
             Ok(released
                 .map(|owner| Attachment { container_id: owner.container_id, interface_name: owner.interface_name })
@@ -67,7 +75,8 @@ impl dhcp::Host for Guest {
     }
 
     fn available(&mut self, socket: Option<String>) -> Answer<()> {
-        self.with_daemon(Function::DhcpAvailable, socket, SHORT, |daemon| daemon.ping())
+        let socket = valid!(self, Function::DhcpAvailable, path(socket));
+        self.with_daemon(Call::DhcpAvailable { socket: &socket }, &socket, SHORT, |daemon| daemon.ping())
     }
 }
 
@@ -78,17 +87,18 @@ impl Guest {
 
     fn with_daemon<T>(
         &mut self,
-        function: Function,
-        socket: Option<String>,
+        call: Call<'_>,
+        socket: &Path,
         patience: Duration,
         act: impl FnOnce(&Daemon<'_>) -> Result<T>,
     ) -> Answer<T> {
         let patience = patience.min(self.broker.time_left());
-        self.call(function, || {
-            let socket = socket.map_or_else(|| Ok(PathBuf::from(DEFAULT_SOCKET)), |path| absolute(&path))?;
-            act(&Daemon::new(&socket, patience))
-        })
+        self.call(call, || act(&Daemon::new(socket, patience)))
     }
+}
+
+fn path(socket: Option<String>) -> Result<PathBuf> {
+    socket.map_or_else(|| Ok(PathBuf::from(DEFAULT_SOCKET)), |path| absolute(&path))
 }
 
 fn options_in(options: ClientOptions) -> protocol::ClientOptions {

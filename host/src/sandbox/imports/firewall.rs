@@ -6,7 +6,7 @@ use weir_native::{
 };
 
 use super::{convert, nftables_convert as nft};
-use crate::broker::Function;
+use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::types::IpNetwork;
 use crate::sandbox::bindings::cni::{conntrack, firewalld, iptables, nftables};
@@ -23,8 +23,10 @@ impl nftables::Host for Guest {
         commands: Vec<nftables::Command>,
     ) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::NftablesApply, || {
-            native::apply(&namespace.netns, &nft::table(table), &convert::all(commands, nft::command)?)
+        let table = nft::table(table);
+        let commands = valid!(self, Function::NftablesApply, convert::all(commands, nft::command));
+        self.call(Call::NftablesApply { namespace: &namespace, table: &table, commands: &commands }, || {
+            native::apply(&namespace.netns, &table, &commands)
         })
     }
 
@@ -35,8 +37,9 @@ impl nftables::Host for Guest {
         chain: Option<String>,
     ) -> Answer<Vec<nftables::RuleInfo>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::NftablesListRules, || {
-            let rules = native::list_rules(&namespace.netns, &nft::table(table), chain.as_deref())?;
+        let table = nft::table(table);
+        self.call(Call::NftablesListRules { namespace: &namespace, table: &table }, || {
+            let rules = native::list_rules(&namespace.netns, &table, chain.as_deref())?;
             Ok(rules
                 .into_iter()
                 .map(|r| nftables::RuleInfo { chain: r.chain, handle: r.handle, comment: r.comment })
@@ -46,7 +49,10 @@ impl nftables::Host for Guest {
 
     fn list_chains(&mut self, namespace: NamespaceResource, table: nftables::Table) -> Answer<Vec<String>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::NftablesListChains, || native::list_chains(&namespace.netns, &nft::table(table)))
+        let table = nft::table(table);
+        self.call(Call::NftablesListChains { namespace: &namespace, table: &table }, || {
+            native::list_chains(&namespace.netns, &table)
+        })
     }
 
     fn list_base_chains(
@@ -55,7 +61,7 @@ impl nftables::Host for Guest {
         hook: nftables::Hook,
     ) -> Answer<Vec<nftables::BaseChainInfo>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::NftablesListBaseChains, || {
+        self.call(Call::NftablesListBaseChains { namespace: &namespace }, || {
             let chains = native::list_base_chains(&namespace.netns, nft::hook(hook))?;
             Ok(chains.into_iter().map(nft::base_chain_out).collect())
         })
@@ -68,8 +74,9 @@ impl nftables::Host for Guest {
         set: String,
     ) -> Answer<Vec<nftables::Element>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::NftablesListElements, || {
-            let elements = native::list_elements(&namespace.netns, &nft::table(table), &set)?;
+        let table = nft::table(table);
+        self.call(Call::NftablesListElements { namespace: &namespace, table: &table }, || {
+            let elements = native::list_elements(&namespace.netns, &table, &set)?;
             Ok(elements.into_iter().map(nft::element_out).collect())
         })
     }
@@ -83,8 +90,9 @@ impl iptables::Host for Guest {
         table: String,
     ) -> Answer<Vec<iptables::Chain>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::IptablesSave, || {
-            let chains = native_iptables::save(&namespace.netns, convert::family(family), &table)?;
+        let family = convert::family(family);
+        self.call(Call::IptablesSave { namespace: &namespace, family, table: &table }, || {
+            let chains = native_iptables::save(&namespace.netns, family, &table)?;
             Ok(chains
                 .into_iter()
                 .map(|chain| iptables::Chain {
@@ -108,9 +116,9 @@ impl iptables::Host for Guest {
     ) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
         let commands: Vec<_> = commands.into_iter().map(iptables_command).collect();
-        self.call(Function::IptablesRestore, || {
-            native_iptables::restore(&namespace.netns, convert::family(family), &table, &commands)
-        })
+        let family = convert::family(family);
+        let call = Call::IptablesRestore { namespace: &namespace, family, table: &table, commands: &commands };
+        self.call(call, || native_iptables::restore(&namespace.netns, family, &table, &commands))
     }
 
     fn may_hold(
@@ -121,15 +129,17 @@ impl iptables::Host for Guest {
         chain: String,
     ) -> Answer<bool> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::IptablesMayHold, || {
-            native_iptables::may_hold(&namespace.netns, convert::family(family), &table, &chain)
+        let family = convert::family(family);
+        self.call(Call::IptablesMayHold { namespace: &namespace, family, table: &table }, || {
+            native_iptables::may_hold(&namespace.netns, family, &table, &chain)
         })
     }
 
     fn available(&mut self, namespace: NamespaceResource, family: iptables::IpFamily) -> wasmtime::Result<bool> {
         let namespace = self.namespace(&namespace)?;
-        let answer = self.call(Function::IptablesAvailable, || {
-            Ok(native_iptables::available(&namespace.netns, convert::family(family)))
+        let family = convert::family(family);
+        let answer = self.call(Call::IptablesAvailable { namespace: &namespace, family }, || {
+            Ok(native_iptables::available(&namespace.netns, family))
         })?;
         Ok(answer.unwrap_or(false))
     }
@@ -158,25 +168,32 @@ impl conntrack::Host for Guest {
                 destination_port: f.destination_port,
             })
             .collect();
-        self.call(Function::ConntrackFlush, || native_conntrack::flush(&namespace.netns, &filters))
+        self.call(Call::ConntrackFlush { namespace: &namespace, filters: &filters }, || {
+            native_conntrack::flush(&namespace.netns, &filters)
+        })
     }
 }
 
 impl firewalld::Host for Guest {
     fn available(&mut self) -> wasmtime::Result<bool> {
-        let answer = self.call(Function::FirewalldAvailable, || Ok(native_firewalld::available()))?;
+        let answer = self.call(Call::FirewalldAvailable, || Ok(native_firewalld::available()))?;
         Ok(answer.unwrap_or(false))
     }
 
     fn add_source(&mut self, zone: String, source: IpNetwork) -> Answer<()> {
-        self.call(Function::FirewalldAddSource, || native_firewalld::add_source(&zone, convert::network(source)?))
+        let source = valid!(self, Function::FirewalldAddSource, convert::network(source));
+        self.call(Call::FirewalldAddSource { zone: &zone, source }, || native_firewalld::add_source(&zone, source))
     }
 
     fn remove_source(&mut self, zone: String, source: IpNetwork) -> Answer<()> {
-        self.call(Function::FirewalldRemoveSource, || native_firewalld::remove_source(&zone, convert::network(source)?))
+        let source = valid!(self, Function::FirewalldRemoveSource, convert::network(source));
+        self.call(Call::FirewalldRemoveSource { zone: &zone, source }, || {
+            native_firewalld::remove_source(&zone, source)
+        })
     }
 
     fn has_source(&mut self, zone: String, source: IpNetwork) -> Answer<bool> {
-        self.call(Function::FirewalldHasSource, || native_firewalld::has_source(&zone, convert::network(source)?))
+        let source = valid!(self, Function::FirewalldHasSource, convert::network(source));
+        self.call(Call::FirewalldHasSource { zone: &zone, source }, || native_firewalld::has_source(&zone, source))
     }
 }

@@ -9,7 +9,7 @@ use weir_native::ipam_store::{self as native, Store};
 use weir_native::{Error, ErrorKind};
 
 use super::convert;
-use crate::broker::Function;
+use crate::broker::{Call, Function, Made};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::ipam_store::{self, AddressRange, Attachment, IpAddress, Lease};
 use crate::sandbox::bindings::cni::resolver;
@@ -24,77 +24,86 @@ type StoreResource = Resource<StoreHandle>;
 impl ipam_store::Host for Guest {
     fn open(&mut self, directory: Option<String>) -> Answer<StoreResource> {
         let session = self.session.clone();
-        let opened = self.call(Function::StoreOpen, || {
-            let directory = absolute(directory.as_deref().unwrap_or(DEFAULT_STORE))?;
-            Store::open(&directory, session.network())
-        })?;
+        let directory = absolute(directory.as_deref().unwrap_or(DEFAULT_STORE));
+        let directory = valid!(self, Function::StoreOpen, directory);
+        let opened =
+            self.call(Call::StoreOpen { directory: &directory }, || Store::open(&directory, session.network()))?;
         Ok(match opened {
-            Ok(store) => Ok(self.table.push(StoreHandle { store: Arc::new(store) })?),
+            Ok(store) => Ok(self.table.push(StoreHandle { store: Arc::new(store), directory })?),
             Err(failure) => Err(failure),
         })
     }
 }
 
 impl Guest {
-    /// Pass the broker with the store behind a handle and the attachment of the command.
-    fn with_store<T>(
-        &mut self,
-        function: Function,
-        handle: &StoreResource,
-        act: impl FnOnce(&Store, &NativeAttachment) -> weir_native::Result<T>,
-    ) -> Answer<T> {
-        let owner = self.session.attachment();
-        let store = self.table.get(handle)?.store.clone();
-        self.call(function, || act(&store, &owner))
+    /// The store behind a handle, its directory, and the attachment of the command.
+    fn store(&self, handle: &StoreResource) -> wasmtime::Result<(Arc<Store>, PathBuf, NativeAttachment)> {
+        let handle = self.table.get(handle)?;
+        Ok((handle.store.clone(), handle.directory.clone(), self.session.attachment()))
     }
 }
 
 impl ipam_store::HostStore for Guest {
     fn allocate(&mut self, store: StoreResource, range_set: u32, ranges: Vec<AddressRange>) -> Answer<IpAddress> {
         let ranges = self::ranges(ranges);
-        self.with_store(Function::StoreAllocate, &store, |store, owner| {
-            store.allocate(owner, range_set, &ranges).map(convert::address_out)
-        })
+        let (store, directory, owner) = self.store(&store)?;
+        let given = self.call_making(
+            Call::StoreAllocate { directory: &directory, range_set, ranges: &ranges },
+            || store.allocate(&owner, range_set, &ranges),
+            |address| Made::Address(*address),
+        )?;
+        Ok(given.map(convert::address_out))
     }
 
     fn reserve(&mut self, store: StoreResource, range_set: u32, address: IpAddress) -> Answer<()> {
-        self.with_store(Function::StoreReserve, &store, |store, owner| {
-            store.reserve(owner, range_set, convert::address(address))
-        })
+        let address = convert::address(address);
+        let (store, directory, owner) = self.store(&store)?;
+        self.call_making(
+            Call::StoreReserve { directory: &directory, range_set, address },
+            || store.reserve(&owner, range_set, address),
+            |()| Made::Address(address),
+        )
     }
 
     fn release_address(&mut self, store: StoreResource, address: IpAddress) -> Answer<()> {
-        self.with_store(Function::StoreReleaseAddress, &store, |store, owner| {
-            store.release_address(owner, convert::address(address))
+        let address = convert::address(address);
+        let (store, directory, owner) = self.store(&store)?;
+        self.call(Call::StoreReleaseAddress { directory: &directory, address }, || {
+            store.release_address(&owner, address)
         })
     }
 
     fn release(&mut self, store: StoreResource) -> Answer<Vec<IpAddress>> {
-        self.with_store(Function::StoreRelease, &store, |store, owner| {
-            Ok(store.release(owner)?.into_iter().map(convert::address_out).collect())
+        let (store, directory, owner) = self.store(&store)?;
+        self.call(Call::StoreRelease { directory: &directory }, || {
+            Ok(store.release(&owner)?.into_iter().map(convert::address_out).collect())
         })
     }
 
     fn find(&mut self, store: StoreResource) -> Answer<Vec<IpAddress>> {
-        self.with_store(Function::StoreFind, &store, |store, owner| {
-            Ok(store.find(owner)?.into_iter().map(convert::address_out).collect())
+        let (store, directory, owner) = self.store(&store)?;
+        self.call(Call::StoreFind { directory: &directory }, || {
+            Ok(store.find(&owner)?.into_iter().map(convert::address_out).collect())
         })
     }
 
     fn list(&mut self, store: StoreResource) -> Answer<Vec<Lease>> {
-        self.with_store(Function::StoreList, &store, |store, _| Ok(store.list()?.into_iter().map(lease_out).collect()))
+        let (store, directory, _) = self.store(&store)?;
+        self.call(Call::StoreList { directory: &directory }, || Ok(store.list()?.into_iter().map(lease_out).collect()))
     }
 
     fn retain(&mut self, store: StoreResource, valid: Vec<Attachment>) -> Answer<Vec<Lease>> {
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
-        self.with_store(Function::StoreRetain, &store, |store, _| {
+        let (store, directory, _) = self.store(&store)?;
+        self.call(Call::StoreRetain { directory: &directory, valid: &valid }, || {
             Ok(store.retain(&valid)?.into_iter().map(lease_out).collect())
         })
     }
 
     fn count_free(&mut self, store: StoreResource, ranges: Vec<AddressRange>) -> Answer<u64> {
         let ranges = self::ranges(ranges);
-        self.with_store(Function::StoreCountFree, &store, |store, _| store.count_free(&ranges))
+        let (store, directory, _) = self.store(&store)?;
+        self.call(Call::StoreCountFree { directory: &directory }, || store.count_free(&ranges))
     }
 
     fn drop(&mut self, store: StoreResource) -> wasmtime::Result<()> {
@@ -120,7 +129,7 @@ fn lease_out(lease: native::Lease) -> Lease {
 
 impl resolver::Host for Guest {
     fn load(&mut self, path: String) -> Answer<resolver::Settings> {
-        self.call(Function::ResolverLoad, || {
+        self.call(Call::ResolverLoad { path: Path::new(&path) }, || {
             let settings = weir_native::resolver::load(Path::new(&path))?;
             Ok(resolver::Settings {
                 nameservers: settings.nameservers,

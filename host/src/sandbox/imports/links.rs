@@ -5,7 +5,7 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 use weir_native::link as native;
 
-use crate::broker::Function;
+use crate::broker::{Call, Made};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::links::{self, LinkChanges, LinkInfo, MacAddress, OperationalState, VethEnd};
 use crate::sandbox::guest::Answer;
@@ -17,19 +17,24 @@ type NamespaceResource = Resource<NamespaceHandle>;
 impl links::Host for Guest {
     fn find(&mut self, namespace: NamespaceResource, name: String) -> Answer<Option<LinkResource>> {
         let namespace = self.namespace(&namespace)?;
-        let found = self.call(Function::LinksFind, || native::find(&namespace.netns, &name))?;
+        let found = self
+            .call(Call::LinksFind { namespace: &namespace, name: &name }, || native::find(&namespace.netns, &name))?;
         self.hand_out_found(&namespace, found)
     }
 
     fn find_by_index(&mut self, namespace: NamespaceResource, index: u32) -> Answer<Option<LinkResource>> {
         let namespace = self.namespace(&namespace)?;
-        let found = self.call(Function::LinksFindByIndex, || native::find_by_index(&namespace.netns, index))?;
+        let found = self.call(Call::LinksFindByIndex { namespace: &namespace, index }, || {
+            native::find_by_index(&namespace.netns, index)
+        })?;
         self.hand_out_found(&namespace, found)
     }
 
     fn list(&mut self, namespace: NamespaceResource) -> Answer<Vec<LinkInfo>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::LinksList, || Ok(native::list(&namespace.netns)?.into_iter().map(info_out).collect()))
+        self.call(Call::LinksList { namespace: &namespace }, || {
+            Ok(native::list(&namespace.netns)?.into_iter().map(info_out).collect())
+        })
     }
 
     fn create_veth(
@@ -40,9 +45,18 @@ impl links::Host for Guest {
         host_end: VethEnd,
     ) -> Answer<(LinkResource, LinkResource)> {
         let (container, host) = (self.namespace(&container)?, self.namespace(&host)?);
-        let made = self.call(Function::LinksCreateVeth, || {
-            native::create_veth(&container.netns, &end(container_end), &host.netns, &end(host_end))
-        })?;
+        let (container_end, host_end) = (end(container_end), end(host_end));
+        let call = Call::LinksCreateVeth {
+            container: &container,
+            container_end: &container_end,
+            host: &host,
+            host_end: &host_end,
+        };
+        let made = self.call_making(
+            call,
+            || native::create_veth(&container.netns, &container_end, &host.netns, &host_end),
+            |(near, far)| Made::Pair(near.index, far.index),
+        )?;
         Ok(match made {
             Ok((near, far)) => Ok((self.hand_out_link(&container, near.index)?, self.hand_out_link(&host, far.index)?)),
             Err(failure) => Err(failure),
@@ -67,18 +81,21 @@ impl Guest {
 impl links::HostLink for Guest {
     fn info(&mut self, link: LinkResource) -> Answer<LinkInfo> {
         let link = self.link(&link)?;
-        self.call(Function::LinkInfo, || native::info(&link.namespace.netns, link.index).map(info_out))
+        self.call(Call::LinkInfo { link: &link }, || native::info(&link.namespace.netns, link.index).map(info_out))
     }
 
     fn update(&mut self, link: LinkResource, changes: LinkChanges) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::LinkUpdate, || native::update(&link.namespace.netns, link.index, &self::changes(changes)))
+        let changes = self::changes(changes);
+        self.call(Call::LinkUpdate { link: &link, changes: &changes }, || {
+            native::update(&link.namespace.netns, link.index, &changes)
+        })
     }
 
     fn wait_operational(&mut self, link: LinkResource, timeout_milliseconds: u32) -> Answer<bool> {
         let link = self.link(&link)?;
         let timeout = Duration::from_millis(timeout_milliseconds.into()).min(self.broker.time_left());
-        self.call(Function::LinkWaitOperational, || {
+        self.call(Call::LinkWaitOperational { link: &link }, || {
             native::wait_operational(&link.namespace.netns, link.index, timeout)
         })
     }
@@ -86,7 +103,7 @@ impl links::HostLink for Guest {
     fn set_controller(&mut self, link: LinkResource, controller: Option<LinkResource>) -> Answer<()> {
         let link = self.link(&link)?;
         let controller = controller.map(|controller| self.link(&controller)).transpose()?;
-        self.call(Function::LinkSetController, || {
+        self.call(Call::LinkSetController { link: &link, controller: controller.as_ref() }, || {
             let elsewhere = |other: &&LinkHandle| !other.namespace.netns.is_same(&link.namespace.netns);
             if controller.as_ref().filter(elsewhere).is_some() {
                 return Err(weir_native::Error::new(
@@ -94,7 +111,11 @@ impl links::HostLink for Guest {
                     "put a link under a controller: they are in different namespaces",
                 ));
             }
-            native::set_controller(&link.namespace.netns, link.index, controller.map(|controller| controller.index))
+            native::set_controller(
+                &link.namespace.netns,
+                link.index,
+                controller.as_ref().map(|controller| controller.index),
+            )
         })
     }
 
@@ -105,9 +126,12 @@ impl links::HostLink for Guest {
         changes: LinkChanges,
     ) -> Answer<LinkResource> {
         let (link, target) = (self.link(&link)?, self.namespace(&namespace)?);
-        let moved = self.call(Function::LinkMoveTo, || {
-            native::move_to(&link.namespace.netns, link.index, &target.netns, &self::changes(changes))
-        })?;
+        let changes = self::changes(changes);
+        let moved = self.call_making(
+            Call::LinkMoveTo { link: &link, target: &target, changes: &changes },
+            || native::move_to(&link.namespace.netns, link.index, &target.netns, &changes),
+            |index| Made::Link(*index),
+        )?;
         Ok(match moved {
             Ok(index) => Ok(self.hand_out_link(&target, index)?),
             Err(failure) => Err(failure),
@@ -116,7 +140,7 @@ impl links::HostLink for Guest {
 
     fn delete(&mut self, link: LinkResource) -> Answer<()> {
         let link = self.link(&link)?;
-        self.call(Function::LinkDelete, || {
+        self.call(Call::LinkDelete { link: &link }, || {
             // The link is gone when this returns; what the kernel cleans up behind it, a child process waits for.
             native::delete_at_once(&link.namespace.netns, link.index).map(drop)
         })

@@ -1,6 +1,16 @@
 //! The contract's interfaces, one file for each theme: unpack handles, pass the broker, convert what comes back.
 //! No decision is made here.
 
+/// What a conversion gave, or the answer to a call whose arguments make no sense.
+macro_rules! valid {
+    ($guest:expr, $function:expr, $converted:expr) => {
+        match $converted {
+            Ok(value) => value,
+            Err(error) => return $guest.invalid($function, error),
+        }
+    };
+}
+
 mod addresses;
 mod basics;
 mod bridges;

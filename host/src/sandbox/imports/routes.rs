@@ -4,7 +4,7 @@ use wasmtime::component::Resource;
 use weir_native::route as native;
 
 use super::convert;
-use crate::broker::Function;
+use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::routes::{self, Conflict, IpAddress, Route, RouteFilter};
 use crate::sandbox::guest::Answer;
@@ -20,27 +20,34 @@ impl routes::Host for Guest {
             Conflict::Append => native::Conflict::Append,
             Conflict::Replace => native::Conflict::Replace,
         };
-        self.call(Function::RoutesAdd, || native::add(&namespace.netns, &convert::all(routes, route)?, conflict))
+        let routes = valid!(self, Function::RoutesAdd, convert::all(routes, route));
+        self.call(Call::RoutesAdd { namespace: &namespace, routes: &routes, conflict }, || {
+            native::add(&namespace.netns, &routes, conflict)
+        })
     }
 
     fn remove(&mut self, namespace: NamespaceResource, routes: Vec<Route>) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::RoutesRemove, || native::remove(&namespace.netns, &convert::all(routes, route)?))
+        let routes = valid!(self, Function::RoutesRemove, convert::all(routes, route));
+        self.call(Call::RoutesRemove { namespace: &namespace, routes: &routes }, || {
+            native::remove(&namespace.netns, &routes)
+        })
     }
 
     fn list(&mut self, namespace: NamespaceResource, filter: RouteFilter) -> Answer<Vec<Route>> {
         let namespace = self.namespace(&namespace)?;
         let filter =
             native::RouteFilter { family: filter.family.map(convert::family), link: filter.link, table: filter.table };
-        self.call(Function::RoutesList, || {
+        self.call(Call::RoutesList { namespace: &namespace }, || {
             Ok(native::list(&namespace.netns, &filter)?.into_iter().map(route_out).collect())
         })
     }
 
     fn lookup(&mut self, namespace: NamespaceResource, destination: IpAddress) -> Answer<Option<Route>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::RoutesLookup, || {
-            Ok(native::lookup(&namespace.netns, convert::address(destination))?.map(route_out))
+        let destination = convert::address(destination);
+        self.call(Call::RoutesLookup { namespace: &namespace, destination }, || {
+            Ok(native::lookup(&namespace.netns, destination)?.map(route_out))
         })
     }
 }

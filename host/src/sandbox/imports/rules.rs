@@ -4,7 +4,7 @@ use wasmtime::component::Resource;
 use weir_native::rule as native;
 
 use super::convert;
-use crate::broker::Function;
+use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::rules::{self, IpFamily, PacketMark, Rule};
 use crate::sandbox::guest::Answer;
@@ -15,17 +15,19 @@ type NamespaceResource = Resource<NamespaceHandle>;
 impl rules::Host for Guest {
     fn add(&mut self, namespace: NamespaceResource, rule: Rule) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::RulesAdd, || native::add(&namespace.netns, &to_native(rule)?))
+        let rule = valid!(self, Function::RulesAdd, to_native(rule));
+        self.call(Call::RulesAdd { namespace: &namespace, rule: &rule }, || native::add(&namespace.netns, &rule))
     }
 
     fn remove(&mut self, namespace: NamespaceResource, rule: Rule) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::RulesRemove, || native::remove(&namespace.netns, &to_native(rule)?))
+        let rule = valid!(self, Function::RulesRemove, to_native(rule));
+        self.call(Call::RulesRemove { namespace: &namespace, rule: &rule }, || native::remove(&namespace.netns, &rule))
     }
 
     fn list(&mut self, namespace: NamespaceResource, family: Option<IpFamily>) -> Answer<Vec<Rule>> {
         let namespace = self.namespace(&namespace)?;
-        self.call(Function::RulesList, || {
+        self.call(Call::RulesList { namespace: &namespace }, || {
             let rules = native::list(&namespace.netns, family.map(convert::family))?;
             Ok(rules.into_iter().map(from_native).collect())
         })

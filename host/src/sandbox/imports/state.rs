@@ -8,7 +8,7 @@ use weir_native::environment_file;
 
 use super::convert;
 use super::ipam::absolute;
-use crate::broker::Function;
+use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::types::Attachment;
 use crate::sandbox::bindings::cni::{attachment_state, container_state, environment_files};
@@ -19,48 +19,58 @@ const ATTACHMENT: Naming = Naming::Attachment;
 impl attachment_state::Host for Guest {
     fn load(&mut self, directory: Option<String>) -> Answer<Option<Vec<u8>>> {
         let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateLoad, || native::load(&directory?, ATTACHMENT, &owner))
+        let directory = valid!(self, Function::StateLoad, self.state_directory(directory));
+        self.call(Call::StateLoad { directory: &directory }, || native::load(&directory, ATTACHMENT, &owner))
     }
 
     fn save(&mut self, directory: Option<String>, document: Vec<u8>) -> Answer<()> {
         let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateSave, || native::save(&directory?, ATTACHMENT, &owner, &document))
+        let directory = valid!(self, Function::StateSave, self.state_directory(directory));
+        self.call(Call::StateSave { directory: &directory }, || native::save(&directory, ATTACHMENT, &owner, &document))
     }
 
     fn remove(&mut self, directory: Option<String>) -> Answer<()> {
         let owner = self.session.attachment();
-        let directory = self.state_directory(directory);
-        self.call(Function::StateRemove, || native::remove(&directory?, ATTACHMENT, &owner))
+        let directory = valid!(self, Function::StateRemove, self.state_directory(directory));
+        self.call(Call::StateRemove { directory: &directory }, || native::remove(&directory, ATTACHMENT, &owner))
     }
 
     fn retain(&mut self, directory: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Vec<u8>>> {
-        let directory = self.state_directory(directory);
-        self.retain(Function::StateRetain, directory, &[ATTACHMENT], valid)
+        let directory = valid!(self, Function::StateRetain, self.state_directory(directory));
+        let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        self.retain(Call::StateRetain { directory: &directory, valid: &valid }, &directory, &[ATTACHMENT], &valid)
     }
 }
 
 impl container_state::Host for Guest {
     fn load(&mut self, directory: String, file: container_state::File) -> Answer<Option<Vec<u8>>> {
         let owner = self.session.attachment();
-        self.call(Function::ContainerStateLoad, || native::load(&absolute(&directory)?, naming(file), &owner))
+        let directory = valid!(self, Function::ContainerStateLoad, absolute(&directory));
+        self.call(Call::ContainerStateLoad { directory: &directory }, || native::load(&directory, naming(file), &owner))
     }
 
     fn save(&mut self, directory: String, file: container_state::File, document: Vec<u8>) -> Answer<()> {
         let owner = self.session.attachment();
-        let save = || native::save(&absolute(&directory)?, naming(file), &owner, &document);
-        self.call(Function::ContainerStateSave, save)
+        let directory = valid!(self, Function::ContainerStateSave, absolute(&directory));
+        let naming = naming(file);
+        self.call(Call::ContainerStateSave { directory: &directory, naming }, || {
+            native::save(&directory, naming, &owner, &document)
+        })
     }
 
     fn remove(&mut self, directory: String, file: container_state::File) -> Answer<()> {
         let owner = self.session.attachment();
-        self.call(Function::ContainerStateRemove, || native::remove(&absolute(&directory)?, naming(file), &owner))
+        let directory = valid!(self, Function::ContainerStateRemove, absolute(&directory));
+        self.call(Call::ContainerStateRemove { directory: &directory }, || {
+            native::remove(&directory, naming(file), &owner)
+        })
     }
 
     fn retain(&mut self, directory: String, valid: Vec<Attachment>) -> Answer<Vec<Vec<u8>>> {
         let namings = [Naming::Container, Naming::ContainerInterface];
-        self.retain(Function::ContainerStateRetain, absolute(&directory), &namings, valid)
+        let directory = valid!(self, Function::ContainerStateRetain, absolute(&directory));
+        let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        self.retain(Call::ContainerStateRetain { directory: &directory, valid: &valid }, &directory, &namings, &valid)
     }
 }
 
@@ -81,15 +91,14 @@ impl Guest {
 
     fn retain(
         &mut self,
-        function: Function,
-        directory: weir_native::Result<PathBuf>,
+        call: Call<'_>,
+        directory: &Path,
         namings: &[Naming],
-        valid: Vec<Attachment>,
+        valid: &[NativeAttachment],
     ) -> Answer<Vec<Vec<u8>>> {
         let session = self.session.clone();
-        let valid: Vec<NativeAttachment> = valid.into_iter().map(convert::attachment).collect();
         let belongs = |document: &[u8]| is_named(document, session.network());
-        self.call(function, || native::retain(&directory?, namings, &valid, &belongs))
+        self.call(call, || native::retain(directory, namings, valid, &belongs))
     }
 }
 
@@ -101,6 +110,6 @@ fn is_named(document: &[u8], network: &str) -> bool {
 
 impl environment_files::Host for Guest {
     fn load(&mut self, path: String) -> Answer<Vec<(String, String)>> {
-        self.call(Function::EnvironmentFilesLoad, || environment_file::load(Path::new(&path)))
+        self.call(Call::EnvironmentFilesLoad { path: Path::new(&path) }, || environment_file::load(Path::new(&path)))
     }
 }

@@ -3,7 +3,7 @@
 use wasmtime::component::Resource;
 use weir_native::virtual_link as native;
 
-use crate::broker::Function;
+use crate::broker::{Call, Made};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::virtual_links::{
     self, IpvlanMode, LinkKind, LinkOptions, MacvlanMode, MacvlanOptions, TapOptions,
@@ -25,10 +25,19 @@ impl virtual_links::Host for Guest {
         let namespace = self.namespace(&namespace)?;
         let lower = lower.map(|lower| self.link(&lower)).transpose()?;
         let options = native::LinkOptions { mtu: options.mtu, mac: options.mac, up: options.up, alias: options.alias };
-        let made = self.call(Function::VirtualLinksCreate, || {
+        let kind = self::kind(kind);
+        let call = Call::VirtualLinksCreate {
+            namespace: &namespace,
+            name: &name,
+            kind: &kind,
+            options: &options,
+            lower: lower.as_ref(),
+        };
+        let act = || {
             let lower = lower.as_ref().map(|lower| (&*lower.namespace.netns, lower.index));
-            native::create(&namespace.netns, &name, &self::kind(kind), &options, lower)
-        })?;
+            native::create(&namespace.netns, &name, &kind, &options, lower)
+        };
+        let made = self.call_making(call, act, |index| Made::Link(*index))?;
         Ok(match made {
             Ok(index) => Ok(self.hand_out_link(&namespace, index)?),
             Err(failure) => Err(failure),
@@ -37,7 +46,7 @@ impl virtual_links::Host for Guest {
 
     fn describe(&mut self, link: LinkResource) -> Answer<Option<LinkKind>> {
         let link = self.link(&link)?;
-        self.call(Function::VirtualLinksDescribe, || {
+        self.call(Call::VirtualLinksDescribe { link: &link }, || {
             Ok(native::describe(&link.namespace.netns, link.index)?.map(kind_out))
         })
     }
