@@ -43,7 +43,8 @@ pub fn call(
     }
     match session.registry().entry(plugin_type) {
         Ok(entry) => {
-            let limits = Limits { wall_time: time_left, ..Limits::default() };
+            let wall_time_ms = u64::try_from(time_left.as_millis()).unwrap_or(u64::MAX);
+            let limits = Limits { wall_time_ms, ..Limits::default() };
             let deeper = Arc::new(session.deeper());
             match sandbox::run(&deeper, &entry, command, config, limits)? {
                 PluginOutcome::Result(result) => {

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub use call::{Call, Made};
 pub use function::Function;
-pub use limits::Limits;
+pub use limits::{Limits, LimitsGrant};
 
 use crate::registry::Grants;
 
@@ -25,7 +25,7 @@ pub enum Stop {
     HostCalls(u64),
     /// The command takes too long.
     #[error("did not finish within {0} ms")]
-    Deadline(u128),
+    Deadline(u64),
 }
 
 /// What stands between one instance of a plugin and the system.
@@ -101,8 +101,8 @@ impl Broker {
         if self.calls > self.limits.host_calls {
             return Err(Stop::HostCalls(self.limits.host_calls));
         }
-        if self.started.elapsed() > self.limits.wall_time {
-            return Err(Stop::Deadline(self.limits.wall_time.as_millis()));
+        if self.started.elapsed() > self.limits.wall_time() {
+            return Err(Stop::Deadline(self.limits.wall_time_ms));
         }
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Broker {
 
     /// How long the command may still take.
     pub fn time_left(&self) -> std::time::Duration {
-        self.limits.wall_time.saturating_sub(self.started.elapsed())
+        self.limits.wall_time().saturating_sub(self.started.elapsed())
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn no_call_is_made_after_the_deadline() {
-        let mut broker = broker(&["clock"], Limits { wall_time: std::time::Duration::ZERO, ..Limits::default() });
+        let mut broker = broker(&["clock"], Limits { wall_time_ms: 0, ..Limits::default() });
         std::thread::sleep(std::time::Duration::from_millis(1));
         assert!(matches!(now(&mut broker), Err(Stop::Deadline(0))));
     }

@@ -14,7 +14,7 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limits: &Limits) -> Self {
-        Self { memory_left: limits.memory, table_elements_left: limits.table_elements }
+        Self { memory_left: limits.memory_bytes, table_elements_left: limits.table_elements }
     }
 }
 

@@ -138,7 +138,7 @@ pub fn run(
     imports::link(&mut linker, &entry.imports, entry.wasi).map_err(fault)?;
     let mut store = Store::new(&session.shared.engine, guest(session, entry, &limits));
     store.limiter(|guest| &mut guest.limiter);
-    store.set_hostcall_fuel(limits.call_data);
+    store.set_hostcall_fuel(limits.call_bytes);
     store.set_fuel(limits.fuel).map_err(fault)?;
     let outcome = CniPlugin::instantiate(&mut store, &component, &linker)
         .and_then(|plugin| call(&mut store, &plugin, session, command, config));
@@ -250,8 +250,8 @@ fn decode(plugin: &str, command: Command, answer: &str, limits: &Limits) -> Resu
     let wrong = |why: String| {
         CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
     };
-    if answer.len() > limits.result {
-        return Err(wrong(format!("{} bytes are more than {}", answer.len(), limits.result)));
+    if answer.len() > limits.result_bytes {
+        return Err(wrong(format!("{} bytes are more than {}", answer.len(), limits.result_bytes)));
     }
     let value: Value = serde_json::from_str(answer).map_err(|e| wrong(e.to_string()))?;
     AddResult::from_json(&value, LATEST).map(PluginOutcome::Result).map_err(|e| wrong(e.to_string()))

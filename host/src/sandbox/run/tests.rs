@@ -60,7 +60,7 @@ fn code_that_the_engine_did_not_make_is_refused() {
 
 #[test]
 fn only_a_valid_result_of_add_is_passed_on() {
-    let limits = Limits { result: 100, ..Limits::default() };
+    let limits = Limits { result_bytes: 100, ..Limits::default() };
     let result = decode("p", Command::Add, r#"{"ips": [{"address": "10.0.0.2/24"}]}"#, &limits).unwrap();
     assert!(matches!(result, PluginOutcome::Result(result) if result.ips.len() == 1));
     let large = format!("{{{}}}", " ".repeat(100));
