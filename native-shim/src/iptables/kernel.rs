@@ -28,6 +28,11 @@ pub(super) fn has_table(namespace: &Netns, family: IpFamily, name: &str) -> Resu
     nftables::has_table(namespace, &table(family, name))
 }
 
+/// Whether nf_tables has a chain of this name.
+pub(super) fn has_chain(namespace: &Netns, family: IpFamily, name: &str, chain: &str) -> Result<bool> {
+    nftables::has_chain(namespace, &table(family, name), chain)
+}
+
 /// Whether a chain may be there: in a table of nf_tables, or in one of ip_tables, of which the kernel tells only the name.
 pub(super) fn may_hold(namespace: &Netns, family: IpFamily, name: &str, chain: &str) -> Result<bool> {
     match nftables::has_chain(namespace, &table(family, name), chain) {

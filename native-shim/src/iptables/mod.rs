@@ -8,7 +8,7 @@ mod program;
 mod text;
 
 use crate::family::IpFamily;
-use crate::netns::Netns;
+use crate::netns::{Access, Lock, Netns};
 use crate::{Error, ErrorKind, Result};
 
 use program::{Tool, run};
@@ -72,6 +72,7 @@ pub fn restore(namespace: &Netns, family: IpFamily, table: &str, commands: &[Com
         return Ok(());
     }
     let input = text::restore_input(table, commands)?;
+    let _lock = forestall(namespace, family, table, commands)?;
     // Others may hold the lock of ip_tables for a while; nf_tables has none and ignores the option.
     let arguments = ["--noflush", "-w", "10"];
     run(namespace, Tool::Restore, family, &arguments, input.as_bytes()).map(drop).map_err(|failed| {
@@ -85,6 +86,25 @@ pub fn restore(namespace: &Netns, family: IpFamily, table: &str, commands: &[Com
         }
         error
     })
+}
+
+/// Make sure that chains which must be new are new, and stay so until the lock is dropped. iptables-restore itself passes
+/// over a chain that appeared in nf_tables after it had looked, and adds the rules of the transaction once more.
+fn forestall(namespace: &Netns, family: IpFamily, table: &str, commands: &[Command]) -> Result<Option<Lock>> {
+    let new = |command: &&Command| matches!(command, Command::CreateChain(_));
+    if !commands.iter().any(|command| new(&command)) || !kernel::over_nf_tables(&program::find(Tool::Restore, family)?)
+    {
+        return Ok(None);
+    }
+    let lock = namespace.lock(Access::Exclusive)?;
+    for command in commands.iter().filter(new) {
+        let Command::CreateChain(chain) = command else { continue };
+        if kernel::has_chain(namespace, family, table, chain)? {
+            let message = format!("iptables: {} in table {table}: it exists", text::describe(command));
+            return Err(Error::new(ErrorKind::AlreadyExists, message));
+        }
+    }
+    Ok(Some(lock))
 }
 
 /// The kind of a failure of which iptables-restore tells only the line, as it does over ip_tables.
