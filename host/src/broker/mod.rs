@@ -7,6 +7,7 @@ pub mod call;
 pub mod function;
 pub mod limits;
 pub mod objects;
+pub mod policy;
 pub mod trace;
 
 use std::time::Instant;
@@ -124,7 +125,7 @@ mod tests {
 
     fn broker(interfaces: &[&str], limits: Limits) -> Broker {
         let interfaces = interfaces.iter().map(|&i| i.to_owned()).collect();
-        Broker::new("p", Grants { interfaces, native_delegates: Vec::new() }, limits)
+        Broker::new("p", Grants { interfaces, ..Grants::default() }, limits)
     }
 
     fn now(broker: &mut Broker) -> Result<weir_native::Result<()>, Stop> {

@@ -89,7 +89,7 @@ pub fn install(
     let mut native_delegates = options.allow_native.clone();
     native_delegates.sort();
     native_delegates.dedup();
-    let grants = Grants { interfaces, native_delegates };
+    let grants = Grants { interfaces, native_delegates, ..Grants::default() };
     let mut entry = Entry::new(facts.manifest, digest, facts.imports, !facts.wasi_imports.is_empty(), grants);
     compile(registry, &mut entry, &bytes)?;
     write_entry(registry, &entry)?;

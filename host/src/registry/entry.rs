@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Manifest;
+use super::{Grants, Manifest};
 
 /// The only shape of entries so far.
 const ENTRY_VERSION: u32 = 1;
@@ -28,16 +28,6 @@ pub struct Entry {
     pub compiled: Option<CompiledCode>,
 }
 
-/// What the operator allowed. Empty means nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Grants {
-    /// Interfaces of the contract that may be linked.
-    pub interfaces: Vec<String>,
-    /// Types of native plugins that `delegate` may execute from CNI_PATH.
-    pub native_delegates: Vec<String>,
-}
-
 /// Native code made from the component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -60,6 +50,7 @@ impl Entry {
         if entry.entry_version != ENTRY_VERSION {
             return Err(format!("entry version {}, this host knows {ENTRY_VERSION}", entry.entry_version));
         }
+        entry.grants.check()?;
         Ok(entry)
     }
 

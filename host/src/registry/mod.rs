@@ -11,13 +11,16 @@
 
 pub mod artifact;
 pub mod entry;
+pub mod grant_values;
+pub mod grants;
 pub mod manifest;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use artifact::VerifiedFile;
-pub use entry::{CompiledCode, Entry, Grants};
+pub use entry::{CompiledCode, Entry};
+pub use grants::{GrantLine, Grants};
 pub use manifest::{Manifest, Need};
 
 /// What can be wrong with the registry or an entry of it.

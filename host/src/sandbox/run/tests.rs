@@ -23,7 +23,7 @@ fn entry(granted: &[&str]) -> Entry {
     });
     let manifest = Manifest::parse(manifest.to_string().as_bytes()).unwrap();
     let interfaces = granted.iter().map(|&interface| interface.to_owned()).collect();
-    let grants = Grants { interfaces, native_delegates: Vec::new() };
+    let grants = Grants { interfaces, ..Grants::default() };
     Entry::new(manifest, "00".to_owned(), vec!["links".to_owned()], false, grants)
 }
 
