@@ -20,6 +20,12 @@ pub fn wait_for_end() -> crate::Result<()> {
     end_signals().wait().map(drop).map_err(|errno| crate::Error::io("wait for signals", &errno.into()))
 }
 
+/// End this process as SIGKILL does: nothing is cleaned up.
+pub fn kill_self() {
+    // Cannot fail: the process is there, and may signal itself.
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
+}
+
 fn end_signals() -> nix::sys::signal::SigSet {
     [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT].into_iter().collect()
 }

@@ -4,18 +4,21 @@
 //! may call what changes the system in `weir-native`.
 
 pub mod call;
+pub mod fault;
 pub mod function;
 pub mod limits;
 pub mod objects;
 pub mod policy;
 pub mod trace;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 pub use call::{Call, Made};
 pub use function::Function;
 pub use limits::{Limits, LimitsGrant};
 
+use self::fault::Probe;
 use crate::registry::Grants;
 
 /// Why a guest must stop now. Becomes a trap: the guest gets no chance to go on.
@@ -27,6 +30,9 @@ pub enum Stop {
     /// The command takes too long.
     #[error("did not finish within {0} ms")]
     Deadline(u64),
+    /// Asked for by `weir exec --fault`.
+    #[error("was stopped on purpose at host call {0}")]
+    Fault(u64),
 }
 
 /// What stands between one instance of a plugin and the system.
@@ -37,12 +43,19 @@ pub struct Broker {
     limits: Limits,
     started: Instant,
     calls: u64,
+    probe: Option<Arc<Probe>>,
 }
 
 impl Broker {
     /// A broker for one instance.
     pub fn new(plugin: &str, grants: Grants, limits: Limits) -> Self {
-        Self { plugin: plugin.to_owned(), grants, limits, started: Instant::now(), calls: 0 }
+        Self { plugin: plugin.to_owned(), grants, limits, started: Instant::now(), calls: 0, probe: None }
+    }
+
+    /// With faults on purpose.
+    pub fn with_probe(mut self, probe: Option<Arc<Probe>>) -> Self {
+        self.probe = probe;
+        self
     }
 
     /// The plugin that it stands in front of.
@@ -81,7 +94,10 @@ impl Broker {
                 ),
             )));
         }
-        let outcome = act();
+        let outcome = match &self.probe {
+            None => act(),
+            Some(probe) => probe.call(&self.plugin, function, act)?,
+        };
         let _made = outcome.as_ref().ok().map(made);
         trace::host_call(&self.plugin, function, outcome.as_ref().err());
         Ok(outcome)

@@ -1,6 +1,7 @@
 //! The command `weir`: for operators and authors of plugins.
 
 mod dhcp_daemon;
+mod exec;
 mod inspect;
 mod install;
 mod list;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Run one command of an installed plugin as a runtime does, with a fault put in where asked: to see what it leaves.
+    Exec(exec::Arguments),
     /// Get and keep the leases of containers, for the plugin dhcp.
     DhcpDaemon(dhcp_daemon::Arguments),
     /// Compile what was compiled for another version of the host. Runs by itself after an upgrade.
@@ -68,7 +71,7 @@ impl Directory {
 /// Serve the command line. Exit status: 0 done, 1 failed, 2 wrong arguments.
 pub fn main() -> ExitCode {
     match run(Arguments::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             eprintln!("weir: {error:#}");
             ExitCode::FAILURE
@@ -76,8 +79,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
-    match command {
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
+        // Answers as the CNI specification says, also in its exit status.
+        Command::Exec(arguments) => return exec::run(&arguments),
         Command::Install(arguments) => install::run(&arguments),
         Command::List(directory) => list::run(&directory.registry()?),
         Command::DhcpDaemon(arguments) => dhcp_daemon::run(arguments),
@@ -106,5 +111,6 @@ fn run(command: Command) -> anyhow::Result<()> {
             let component = compiler::pack(&bytes).with_context(|| module.display().to_string())?;
             std::fs::write(&output, component).with_context(|| format!("write {}", output.display()))
         }
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use cni_spec::version::{LATEST, Version};
 
 use super::{Command, Invocation, Variables, code, output};
 use crate::broker::Limits;
+use crate::broker::fault::Probe;
 use crate::broker::trace::{self, Level};
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
@@ -31,18 +32,33 @@ pub fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     }
-    let mut version = None;
-    match serve(&name, &mut version) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::print_error(&error, version);
-            ExitCode::FAILURE
-        }
+    match Registry::of_this_program() {
+        Ok(registry) => serve(&name, registry, None),
+        Err(error) => fail(&unavailable(error), None),
     }
 }
 
-fn serve(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
-    let registry = Registry::of_this_program().map_err(unavailable)?;
+/// Serve one command for a plugin of a registry: variables and standard input in, one document and an exit status out.
+/// A probe counts host calls and puts in faults.
+pub fn serve(name: &str, registry: Registry, probe: Option<Arc<Probe>>) -> ExitCode {
+    let mut version = None;
+    match answer(name, registry, probe, &mut version) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, version),
+    }
+}
+
+fn fail(error: &Error, version: Option<Version>) -> ExitCode {
+    output::print_error(error, version);
+    ExitCode::FAILURE
+}
+
+fn answer(
+    name: &str,
+    registry: Registry,
+    probe: Option<Arc<Probe>>,
+    version: &mut Option<Version>,
+) -> Result<(), Error> {
     if variable("CNI_COMMAND")?.is_empty() {
         return about(name, &registry);
     }
@@ -60,7 +76,7 @@ fn serve(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
     let invocation = Invocation::check(variables, &input?, &entry.manifest.cni_versions)?;
     *version = Some(invocation.version);
     let (command, result_version) = (invocation.command, invocation.version);
-    let session = Arc::new(Session::new(registry, invocation)?);
+    let session = Arc::new(Session::with_probe(registry, invocation, probe)?);
     let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, Limits::default())?;
     if let PluginOutcome::Result(result) = outcome {
         let value = match result.to_json(result_version) {

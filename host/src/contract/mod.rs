@@ -7,7 +7,7 @@ pub mod environment;
 pub mod invocation;
 pub mod output;
 
-pub use command::main;
+pub use command::{main, serve};
 pub use environment::{Command, Variables};
 pub use invocation::Invocation;
 

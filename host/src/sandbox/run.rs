@@ -19,6 +19,7 @@ use super::guest::Guest;
 use super::limiter::Limiter;
 use super::wasi::Wasi;
 use super::{engine, imports};
+use crate::broker::fault::Probe;
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Limits, Stop};
 use crate::contract::{Command, Invocation, code};
@@ -36,6 +37,7 @@ struct Shared {
     invocation: Invocation,
     host_netns: OnceLock<Arc<Netns>>,
     started: Instant,
+    probe: Option<Arc<Probe>>,
 }
 
 /// What a plugin answered.
@@ -53,9 +55,18 @@ impl Session {
     /// # Errors
     /// Where the engine cannot be made on this machine.
     pub fn new(registry: Registry, invocation: Invocation) -> Result<Self, CniError> {
+        Self::with_probe(registry, invocation, None)
+    }
+
+    /// The same with faults on purpose.
+    ///
+    /// # Errors
+    /// Where the engine cannot be made on this machine.
+    pub fn with_probe(registry: Registry, invocation: Invocation, probe: Option<Arc<Probe>>) -> Result<Self, CniError> {
         let engine = engine::engine()
             .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
-        let shared = Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now() };
+        let shared =
+            Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now(), probe };
         Ok(Self { shared: Arc::new(shared), depth: 0 })
     }
 
@@ -158,7 +169,7 @@ fn guest(session: &Arc<Session>, entry: &Entry, limits: &Limits) -> Guest {
     table.set_max_capacity(limits.handles);
     Guest {
         table,
-        broker: Broker::new(&entry.name, entry.grants.clone(), limits.clone()),
+        broker: Broker::new(&entry.name, entry.grants.clone(), limits.clone()).with_probe(session.shared.probe.clone()),
         session: session.clone(),
         limiter: Limiter::new(limits),
         wasi: entry.wasi.then(Wasi::new),
