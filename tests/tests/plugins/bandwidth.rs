@@ -306,6 +306,9 @@ fn rate_after(arrivals: &Arrivals, skipped: u64) -> Result<u64> {
     Ok(((last.1 - first.1) as f64 * 8.0 / time.as_secs_f64()) as u64)
 }
 
+/// How often a rate is measured that a busy machine did not reach.
+const ATTEMPTS: u32 = 4;
+
 fn holds(host: &Host, rate: u64) -> Result<()> {
     host.require_link("ifb", &[])?;
     let one = host.container("one")?;
@@ -316,10 +319,19 @@ fn holds(host: &Host, rate: u64) -> Result<()> {
     let result = chain.add(&one)?;
     let inside = inside(&result)?;
     for direction in [Direction::ToContainer, Direction::FromContainer] {
-        let arrivals = stream(&one, &inside, direction, Duration::from_secs(5))?;
-        let measured = rate_after(&arrivals, burst / 8 + rate / 8 / 2)?;
-        println!("{direction:?}: {rate} bit/s configured, {measured} bit/s of payload measured");
-        ensure!(measured.abs_diff(rate) <= rate / 10, "{direction:?}: {measured} bit/s instead of {rate}");
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let arrivals = stream(&one, &inside, direction, Duration::from_secs(5))?;
+            let measured = rate_after(&arrivals, burst / 8 + rate / 8 / 2)?;
+            println!("{direction:?}: {rate} bit/s configured, {measured} bit/s of payload measured");
+            ensure!(measured <= rate + rate / 10, "{direction:?}: {measured} bit/s, more than {rate}");
+            if measured >= rate - rate / 10 {
+                break;
+            }
+            // A busy machine may not get so much through; more than configured never passes.
+            ensure!(attempts < ATTEMPTS, "{direction:?}: {measured} bit/s instead of {rate}, {attempts} times");
+        }
     }
     let _servers = (Server::start(&one, 80)?, Server::start_on_host(80)?);
     traffic::ping(&one, GATEWAY)?;

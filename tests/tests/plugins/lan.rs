@@ -16,7 +16,7 @@ pub(crate) fn lan(host: &Host) -> Result<Container> {
     neighbour.run("ip", ["address", "add", "fd00:42::1/64", "dev", "lan0", "nodad"])?;
     neighbour.run("ip", ["link", "set", "lan0", "up"])?;
     // The card gets its link-local address some time later, and snapshots would tell.
-    let deadline = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + Duration::from_secs(15);
     while !host.run("ip", ["-6", "address", "show", "dev", "nic0"])?.contains("fe80:") {
         ensure!(Instant::now() < deadline, "nic0 gets no link-local address");
         std::thread::sleep(Duration::from_millis(5));

@@ -230,7 +230,7 @@ fn announced(host: &Host) -> Result<()> {
     let now = two.link("eth0")?["address"].clone();
     ensure!(before != now, "both containers have the MAC {now}");
     // Nobody asked: the neighbour's table is changed by the announcement alone.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(15);
     loop {
         let entry = neighbour.json("ip", ["-json", "neigh", "show", "10.42.0.50"])?[0]["lladdr"].clone();
         if entry == now {
