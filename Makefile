@@ -42,7 +42,7 @@ GUESTS := wasi-probe unruly
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-guests demo test test-vm verified install lint bench clean setup-rust setup-test setup-vm
+.PHONY: help build build-guests demo test test-vm verified install lint bench fuzz fuzz-smoke clean setup-rust setup-test setup-vm
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -108,6 +108,32 @@ lint: setup-rust ## Formatting and clippy, warnings are errors
 bench: build ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench
 	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench -- $(BENCH)
+
+# Coverage instrumentation as libFuzzer wants it, of the stable compiler. Sanitizers would need another one; what the
+# targets look for are panics, overflows, hangs and broken promises.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares
+FUZZ_HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_BUILD := $(abspath $(TARGET_DIR))/fuzz
+# The targets, and how long each of them runs.
+FUZZ ?= $(notdir $(wildcard tests/fuzz/corpus/*))
+SECONDS ?= 600
+
+fuzz: setup-rust ## Fuzz each target for SECONDS (600); FUZZ names some of them. What is found is in target/fuzz/found
+	cd tests/fuzz/libfuzzer && RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=$(FUZZ_BUILD) \
+		cargo build --release --locked --target $(FUZZ_HOST)
+	@mkdir -p $(FUZZ_BUILD)/found
+	@set -e; for target in $(FUZZ); do \
+		echo "### $$target ($(SECONDS) s)"; \
+		mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
+		WEIR_FUZZ_TARGET=$$target $(FUZZ_BUILD)/$(FUZZ_HOST)/release/weir-libfuzzer -max_total_time=$(SECONDS) \
+			-timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=$(FUZZ_BUILD)/found/$$target- \
+			$(FUZZ_BUILD)/corpus/$$target tests/fuzz/corpus/$$target; \
+	done
+
+fuzz-smoke: setup-rust ## Try every input of the fuzz corpus
+	cargo test --locked --package weir-fuzz
 
 setup-rust:
 	@for target in wasm32-unknown-unknown wasm32-wasip2 $(CARGO_BUILD_TARGET); do \

@@ -18,5 +18,8 @@ pub mod cli;
 pub mod compiler;
 pub mod contract;
 pub mod delegate;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod registry;
 pub mod sandbox;

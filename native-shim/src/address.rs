@@ -141,7 +141,7 @@ fn message_for(link: u32, network: &IpNet) -> AddressMessage {
 }
 
 /// Read what the kernel says of an address; none where it is not of IP.
-fn describe(message: &AddressMessage) -> Option<LinkAddress> {
+pub(crate) fn describe(message: &AddressMessage) -> Option<LinkAddress> {
     let mut local = None;
     let mut address = None;
     // The header has room for the older half of the flags only.

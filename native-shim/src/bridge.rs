@@ -242,7 +242,7 @@ fn entries_of(vlan: &PortVlan) -> Result<Vec<BridgeVlanInfo>> {
 }
 
 /// Memberships from entries as the kernel lists them.
-fn join(entries: impl Iterator<Item = BridgeVlanInfo>) -> Vec<PortVlan> {
+pub(crate) fn join(entries: impl Iterator<Item = BridgeVlanInfo>) -> Vec<PortVlan> {
     let mut vlans = Vec::new();
     let mut begin = None;
     for entry in entries {

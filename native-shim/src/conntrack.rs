@@ -84,7 +84,7 @@ fn refused(doing: &str, refusal: &Refusal) -> Error {
     refusal.error(&format!("conntrack: {doing}"), "")
 }
 
-fn matches(filter: &FlowFilter, flow: &[u8]) -> bool {
+pub(crate) fn matches(filter: &FlowFilter, flow: &[u8]) -> bool {
     let protocol = Reader::find(flow, TUPLE_ORIGINAL).and_then(|tuple| Reader::find(tuple, TUPLE_PROTOCOL));
     protocol.is_some_and(|protocol| {
         Reader::find(protocol, PROTOCOL_NUMBER) == Some(&[filter.protocol])
@@ -93,7 +93,7 @@ fn matches(filter: &FlowFilter, flow: &[u8]) -> bool {
 }
 
 /// Delete exactly this connection: the identifier keeps from hitting another that took its place.
-fn deletion(family: u8, flow: &[u8]) -> Option<Request> {
+pub(crate) fn deletion(family: u8, flow: &[u8]) -> Option<Request> {
     const NESTED: u16 = 0x8000;
     let mut attributes = Attributes::new();
     attributes.bytes(TUPLE_ORIGINAL | NESTED, Reader::find(flow, TUPLE_ORIGINAL)?);

@@ -13,7 +13,7 @@ pub fn load(path: &Path) -> Result<Vec<(String, String)>> {
     Ok(small_file::read(path, LIMIT, &doing)?.lines().filter_map(assignment).collect())
 }
 
-fn assignment(line: &str) -> Option<(String, String)> {
+pub(crate) fn assignment(line: &str) -> Option<(String, String)> {
     let (key, value) = line.trim().split_once('=')?;
     let starts_well = key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let is_name = starts_well && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -45,6 +45,10 @@ pub mod process;
 pub mod resolver;
 mod small_file;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 // The host keeps these in tables that must be able to cross threads: caches inside them use Mutex or OnceLock.
 const _: () = {
     const fn crosses_threads<T: Send + Sync>() {}

@@ -99,7 +99,7 @@ fn message_for(link: u32, address: IpAddr) -> Result<NeighbourMessage> {
 }
 
 /// Read an entry; none where it is not of IP.
-fn describe(message: &NeighbourMessage) -> Option<Neighbor> {
+pub(crate) fn describe(message: &NeighbourMessage) -> Option<Neighbor> {
     let mut address = None;
     let mut mac = Vec::new();
     for attribute in &message.attributes {

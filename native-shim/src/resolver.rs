@@ -26,7 +26,7 @@ pub fn load(path: &Path) -> Result<Settings> {
     Ok(parse(&small_file::read(path, LIMIT, &doing)?))
 }
 
-fn parse(text: &str) -> Settings {
+pub(crate) fn parse(text: &str) -> Settings {
     let mut settings = Settings::default();
     for line in text.lines() {
         if line.starts_with(['#', ';']) {

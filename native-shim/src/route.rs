@@ -244,7 +244,7 @@ fn family_of(address: &IpAddr) -> AddressFamily {
 }
 
 /// Read what the kernel says of a route: one entry for each next hop.
-fn describe(message: &RouteMessage) -> Vec<Route> {
+pub(crate) fn describe(message: &RouteMessage) -> Vec<Route> {
     let any = match message.header.address_family {
         AddressFamily::Inet => IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED),
         AddressFamily::Inet6 => IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED),

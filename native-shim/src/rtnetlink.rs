@@ -287,14 +287,14 @@ impl Connection {
 }
 
 /// The parts of `struct nlmsghdr` that matter in a reply.
-struct Header {
-    kind: u16,
-    flags: u16,
+pub(crate) struct Header {
+    pub(crate) kind: u16,
+    pub(crate) flags: u16,
     sequence: u32,
 }
 
 /// Cut the first message off a datagram: header, payload, rest.
-fn split(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+pub(crate) fn split(bytes: &[u8]) -> Option<(Header, &[u8], &[u8])> {
     let (header, _) = bytes.split_first_chunk::<HEADER>()?;
     let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, ..] = *header;
     let length = u32::from_ne_bytes([l0, l1, l2, l3]) as usize;
@@ -315,7 +315,7 @@ fn code(payload: &[u8]) -> Option<Fault> {
 }
 
 /// Read an NLMSG_ERROR: errno, the request's header (and, if not capped, its payload), attributes.
-fn refusal(flags: u16, payload: &[u8]) -> Option<Fault> {
+pub(crate) fn refusal(flags: u16, payload: &[u8]) -> Option<Fault> {
     let mut fault = code(payload)?;
     let (request, rest) = payload.get(4..)?.split_at_checked(HEADER).unwrap_or_default();
     if flags & NLM_F_ACK_TLVS != 0 {
@@ -336,7 +336,7 @@ fn refusal(flags: u16, payload: &[u8]) -> Option<Fault> {
 }
 
 /// Make sense of a message of the kernel.
-fn decode(kind: u16, payload: &[u8]) -> Outcome<RouteNetlinkMessage> {
+pub(crate) fn decode(kind: u16, payload: &[u8]) -> Outcome<RouteNetlinkMessage> {
     RouteNetlinkMessage::parse_with_param(payload, kind)
         .map_err(|error| Fault::new(libc::EPROTO, format!("the answer makes no sense: {error}")))
 }

@@ -133,7 +133,7 @@ fn message_for(rule: &Rule) -> Result<RuleMessage> {
     Ok(message)
 }
 
-fn describe(family: IpFamily, message: &RuleMessage) -> Option<Rule> {
+pub(crate) fn describe(family: IpFamily, message: &RuleMessage) -> Option<Rule> {
     if message.header.action != RuleAction::ToTable {
         return None;
     }

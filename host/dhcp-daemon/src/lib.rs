@@ -9,6 +9,9 @@
 
 mod client;
 mod datagram;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod interface;
 mod keeper;
 mod log;

@@ -45,7 +45,7 @@ impl Entry {
         Self { entry_version: ENTRY_VERSION, name, component, manifest, imports, wasi, grants, compiled: None }
     }
 
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         let entry: Self = serde_json::from_slice(text).map_err(|e| e.to_string())?;
         if entry.entry_version != ENTRY_VERSION {
             return Err(format!("entry version {}, this host knows {ENTRY_VERSION}", entry.entry_version));

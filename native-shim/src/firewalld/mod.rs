@@ -5,6 +5,8 @@
 //! need little of the protocol, so that little is here: `message` writes and reads messages, `bus` talks to the daemon.
 
 mod bus;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod message;
 
 use ipnet::IpNet;

@@ -7,6 +7,16 @@ mod kernel;
 mod program;
 mod text;
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    //! What iptables-save prints is read, and printed again for iptables-restore.
+
+    /// Read a text as that of iptables-save.
+    pub(crate) fn saved(printed: &str) {
+        drop(super::text::parse_save(printed));
+    }
+}
+
 use crate::family::IpFamily;
 use crate::netns::{Access, Lock, Netns};
 use crate::{Error, ErrorKind, Result};

@@ -35,7 +35,7 @@ pub fn list_base_chains(namespace: &Netns, hook: Hook) -> Result<Vec<BaseChainIn
 }
 
 /// A base chain of an answer; none where it is another chain, or of a kind that Weir does not know.
-fn decode(family: Family, answer: &[u8]) -> Option<BaseChainInfo> {
+pub(super) fn decode(family: Family, answer: &[u8]) -> Option<BaseChainInfo> {
     let place = Reader::find(answer, 4)?;
     let hook = match Reader::find(place, 1).and_then(number)? {
         0 => Hook::Prerouting,

@@ -8,6 +8,8 @@ mod batch;
 mod comment;
 mod element;
 mod expression;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing;
 mod kind;
 mod operand;
 mod presence;
@@ -177,15 +179,18 @@ pub fn list_rules(namespace: &Netns, table: &Table, chain: Option<&str>) -> Resu
         attributes.text(2, chain);
     }
     let answers = with_channel(namespace, |channel| list(channel, table, "rules", Message::GetRule, attributes))?;
-    let rules = answers.iter().filter_map(|answer| {
-        let chain = Reader::find(answer, 2).map(text)?;
-        let handle = Reader::find(answer, 3).and_then(long)?;
-        let comment = Reader::find(answer, 7).map(comment::decode).unwrap_or_default();
-        let ours = Reader::find(answer, 1).map(text)? == table.name;
-        ours.then_some(RuleInfo { chain, handle, comment })
-    });
+    let rules = answers.iter().filter_map(|answer| rule_info(table, answer));
     // Kernels that do not know the filter by chain send all rules of the table.
     Ok(rules.filter(|rule| chain.is_none_or(|chain| rule.chain == chain)).collect())
+}
+
+/// A rule of an answer; none where it is of another table.
+fn rule_info(table: &Table, answer: &[u8]) -> Option<RuleInfo> {
+    let chain = Reader::find(answer, 2).map(text)?;
+    let handle = Reader::find(answer, 3).and_then(long)?;
+    let comment = Reader::find(answer, 7).map(comment::decode).unwrap_or_default();
+    let ours = Reader::find(answer, 1).map(text)? == table.name;
+    ours.then_some(RuleInfo { chain, handle, comment })
 }
 
 /// Names of the chains of a table. Empty where there is no such table.

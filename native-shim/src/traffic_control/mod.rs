@@ -1,7 +1,7 @@
 //! Traffic control: how fast packets leave by a link, and where those go that come in. See tc(8).
 
 mod redirect;
-mod token_bucket;
+pub(crate) mod token_bucket;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::tc::{TcAttribute, TcHandle, TcMessage};

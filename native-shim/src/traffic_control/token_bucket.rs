@@ -113,7 +113,7 @@ fn options(bucket: &TokenBucket) -> Vec<TcOption> {
 }
 
 /// Read a discipline; none where it is of another kind.
-fn read(message: &TcMessage) -> Result<Option<TokenBucket>> {
+pub(crate) fn read(message: &TcMessage) -> Result<Option<TokenBucket>> {
     if !message.attributes.iter().any(|attribute| matches!(attribute, TcAttribute::Kind(kind) if kind == KIND)) {
         return Ok(None);
     }

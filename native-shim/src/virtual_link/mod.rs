@@ -6,7 +6,7 @@ mod types;
 use netlink_packet_core::Nla;
 use netlink_packet_route::link::{
     InfoData, InfoIpVlan, InfoKind, InfoMacVlan, InfoTun, InfoVlan, InfoVrf, IpVlanMode as KernelIpvlanMode,
-    LinkAttribute, LinkInfo as Detail, MacVlanMode as KernelMacvlanMode,
+    LinkAttribute, LinkInfo as Detail, LinkMessage, MacVlanMode as KernelMacvlanMode,
 };
 
 pub use tap::open_queue;
@@ -86,7 +86,11 @@ fn undone(namespace: &Netns, index: u32, mut error: Error) -> Error {
 
 /// The kind of a link with its options as the kernel has them; none for other kinds.
 pub fn describe(namespace: &Netns, index: u32) -> Result<Option<LinkKind>> {
-    let message = message_of(namespace, index)?;
+    Ok(kind_of(&message_of(namespace, index)?))
+}
+
+/// Read the kind of a link from what the kernel says of it.
+pub(crate) fn kind_of(message: &LinkMessage) -> Option<LinkKind> {
     let details = message.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::LinkInfo(details) => Some(details.as_slice()),
         _ => None,
@@ -100,7 +104,7 @@ pub fn describe(namespace: &Netns, index: u32) -> Result<Option<LinkKind>> {
         Detail::Kind(kind) => Some(kind),
         _ => None,
     });
-    Ok(match (kind, data) {
+    match (kind, data) {
         (Some(InfoKind::Dummy), _) => Some(LinkKind::Dummy),
         (Some(InfoKind::Ifb), _) => Some(LinkKind::Ifb),
         (Some(InfoKind::MacVlan), Some(InfoData::MacVlan(data))) => macvlan(data).map(LinkKind::Macvlan),
@@ -115,7 +119,7 @@ pub fn describe(namespace: &Netns, index: u32) -> Result<Option<LinkKind>> {
         }),
         (Some(InfoKind::Tun), Some(InfoData::Tun(data))) => tap_of(data).map(LinkKind::Tap),
         _ => None,
-    })
+    }
 }
 
 fn macvlan(data: &[InfoMacVlan]) -> Option<MacvlanOptions> {
