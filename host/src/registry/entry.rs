@@ -24,8 +24,28 @@ pub struct Entry {
     pub wasi: bool,
     /// What the operator allowed.
     pub grants: Grants,
+    /// Whose signature was verified when it was installed; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Signer>,
     /// Its native code; none until it is compiled.
     pub compiled: Option<CompiledCode>,
+}
+
+/// Whose signature a component has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Signer {
+    /// ID of the key.
+    pub key_id: String,
+    /// The name that the operator gave the key.
+    pub name: String,
+}
+
+impl Signer {
+    /// Whether a text has the form of a key ID.
+    pub fn is_key_id(text: &str) -> bool {
+        text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    }
 }
 
 /// Native code made from the component.
@@ -42,7 +62,17 @@ impl Entry {
     /// An entry of a plugin that is not compiled yet.
     pub fn new(manifest: Manifest, component: String, imports: Vec<String>, wasi: bool, grants: Grants) -> Self {
         let name = manifest.name.clone();
-        Self { entry_version: ENTRY_VERSION, name, component, manifest, imports, wasi, grants, compiled: None }
+        Self {
+            entry_version: ENTRY_VERSION,
+            name,
+            component,
+            manifest,
+            imports,
+            wasi,
+            grants,
+            signer: None,
+            compiled: None,
+        }
     }
 
     pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {

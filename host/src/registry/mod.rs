@@ -7,6 +7,7 @@
 //! DIR/.weir/components/<sha-256>.wasm  the component as its author shipped it
 //! DIR/.weir/compiled/<blake3>.cwasm    native code, made by our own compiler
 //! DIR/.weir/bin/weir                   the compiler, for after an upgrade
+//! DIR/.weir/policy.json                what the operator demands of all plugins
 //! ```
 
 pub mod artifact;
@@ -14,14 +15,16 @@ pub mod entry;
 pub mod grant_values;
 pub mod grants;
 pub mod manifest;
+pub mod policy_file;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub use artifact::VerifiedFile;
-pub use entry::{CompiledCode, Entry};
+pub use entry::{CompiledCode, Entry, Signer};
 pub use grants::{GrantLine, Grants};
 pub use manifest::{Manifest, Need};
+pub use policy_file::PolicyFile;
 
 /// What can be wrong with the registry or an entry of it.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,22 @@ pub enum RegistryError {
         path: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The policy of the directory does not admit a plugin.
+    #[error("{reason} ({policy})")]
+    NotAdmitted {
+        /// The policy's file.
+        policy: String,
+        /// Why.
+        reason: String,
+    },
+    /// The policy does not parse. Nothing runs without it.
+    #[error("{path} is no policy: {reason}; mend it, or remove it to go without a policy")]
+    BadPolicy {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
     },
     /// An entry or a manifest does not parse.
     #[error("{path} is damaged: {reason}; install the plugin again with `weir install`")]
@@ -122,6 +141,11 @@ impl Registry {
     /// The file of an entry.
     pub fn entry_path(&self, name: &str) -> PathBuf {
         self.plugins_dir().join(format!("{name}.json"))
+    }
+
+    /// The operator's policy for all plugins of the directory.
+    pub fn policy_path(&self) -> PathBuf {
+        self.root().join("policy.json")
     }
 
     /// The file of a component, by the SHA-256 of its bytes in hexadecimal.

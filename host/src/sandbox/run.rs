@@ -23,7 +23,7 @@ use crate::broker::fault::Probe;
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Limits, Stop};
 use crate::contract::{Command, Invocation, code};
-use crate::registry::{Entry, Registry, RegistryError, VerifiedFile};
+use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
 
 /// What one command shares among all plugins that run for it.
 pub struct Session {
@@ -35,6 +35,7 @@ struct Shared {
     engine: Engine,
     registry: Registry,
     invocation: Invocation,
+    policy: PolicyFile,
     host_netns: OnceLock<Arc<Netns>>,
     started: Instant,
     probe: Option<Arc<Probe>>,
@@ -61,12 +62,20 @@ impl Session {
     /// The same with faults on purpose.
     ///
     /// # Errors
-    /// Where the engine cannot be made on this machine.
+    /// Where the engine cannot be made on this machine, or the directory's policy cannot be read.
     pub fn with_probe(registry: Registry, invocation: Invocation, probe: Option<Arc<Probe>>) -> Result<Self, CniError> {
         let engine = engine::engine()
             .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
-        let shared =
-            Shared { engine, registry, invocation, host_netns: OnceLock::new(), started: Instant::now(), probe };
+        let policy = PolicyFile::of(&registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
+        let shared = Shared {
+            engine,
+            registry,
+            invocation,
+            policy,
+            host_netns: OnceLock::new(),
+            started: Instant::now(),
+            probe,
+        };
         Ok(Self { shared: Arc::new(shared), depth: 0 })
     }
 
@@ -91,6 +100,11 @@ impl Session {
 
     pub(crate) fn registry(&self) -> &Registry {
         &self.shared.registry
+    }
+
+    /// What the operator demands of all plugins.
+    pub(crate) fn policy(&self) -> &PolicyFile {
+        &self.shared.policy
     }
 
     pub(crate) fn invocation(&self) -> &Invocation {
@@ -135,6 +149,10 @@ pub fn run(
     config: &str,
     limits: Limits,
 ) -> Result<PluginOutcome, CniError> {
+    session
+        .policy()
+        .admit(session.registry(), entry)
+        .map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
     if let Some(interface) = entry.missing_grant() {
         return Err(CniError::new(
             code::NOT_GRANTED,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use weir::registry::{Entry, Manifest};
+use weir::registry::{Entry, Grants, Manifest};
 use weir_native::attachment::Attachment;
 use weir_native::ipam_store::{AddressRange, Store};
 
@@ -21,6 +21,27 @@ pub(crate) fn manifest(bytes: &[u8]) {
 pub(crate) fn component(bytes: &[u8]) {
     let Ok(facts) = weir::fuzzing::read_component(bytes) else { return };
     assert!(facts.imports.iter().all(|import| facts.manifest.asks_for(import)));
+}
+
+/// A grant file; or two, one after the other with a zero byte between them: the first is what was asked for.
+pub(crate) fn grant(bytes: &[u8]) {
+    let mut parts = bytes.split(|byte| *byte == 0);
+    let Some(Ok(asked)) = parts.next().map(Grants::parse) else { return };
+    let text = serde_json::to_vec(&asked).expect("a grant can be written");
+    assert_eq!(Grants::parse(&text).as_ref(), Ok(&asked), "read again, it says something else");
+    assert!(asked.surplus_over(&asked).is_empty(), "more than itself");
+    for line in asked.lines() {
+        let fragment = Grants::parse(line.fragment().as_bytes()).unwrap_or_else(|e| panic!("{line:?}: {e}"));
+        assert!(fragment.surplus_over(&asked).is_empty(), "{line:?} is not covered by what it was taken from");
+    }
+    let Some(Ok(granted)) = parts.next().map(Grants::parse) else { return };
+    let surplus = granted.surplus_over(&asked);
+    let mut sum = asked.clone();
+    sum.merge(granted.clone());
+    assert!(granted.surplus_over(&sum).is_empty(), "what was merged is not covered");
+    if surplus.is_empty() {
+        assert!(sum.surplus_over(&asked).is_empty(), "nothing was added, and yet it is more");
+    }
 }
 
 /// An entry of the registry, with its grants.

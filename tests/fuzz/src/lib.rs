@@ -24,6 +24,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cni-args", run: requests::cni_args },
     Target { name: "manifest", run: files::manifest },
     Target { name: "component", run: files::component },
+    Target { name: "grant", run: files::grant },
     Target { name: "entry", run: files::entry },
     Target { name: "ipam-store", run: files::ipam_store },
     Target { name: "netlink", run: kernel::netlink },
