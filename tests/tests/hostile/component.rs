@@ -1,0 +1,125 @@
+//! Makes plugins of the attackers' code: gives it a manifest that asks for what the tests grant, and installs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use serde_json::{Value, json};
+use weir_tests::programs;
+
+/// What a moderate plugin from a stranger would be granted: an own pair of links, an own table, own directories. Limits
+/// are low, so that attacks on them end soon.
+pub fn grant() -> Value {
+    json!({
+        "linkKinds": ["veth"],
+        "nftables": ["inet hostile"],
+        "iptables": ["filter HOSTILE-*"],
+        "containerSysctls": ["net/ipv4/conf/${ifname}/*"],
+        "delegates": ["hostile", "accomplice", "${ipam.type}"],
+        "directories": ["/run/cni/hostile", "/run/cni/hostile/*", "/var/lib/cni/networks"],
+        "files": ["/run/hostile/*"],
+    })
+}
+
+/// Limits that go with it.
+pub fn limits() -> Value {
+    json!({"fuel": 300_000_000, "wallTimeMs": 4000, "hostCalls": 20_000, "handles": 500})
+}
+
+/// A manifest of this name that asks for interfaces and values.
+pub fn manifest(name: &str, interfaces: &[&str], _values: &Value, _limits: &Value) -> Vec<u8> {
+    let needs: Vec<_> = interfaces.iter().map(|name| json!({"interface": name, "reason": "to attack"})).collect();
+    let manifest = json!({
+        "manifestVersion": 1, "name": name, "description": "Attacks its host.", "version": "1.0.0",
+        "cniVersions": ["0.4.0", "1.0.0", "1.1.0"], "needs": needs,
+    });
+    manifest.to_string().into_bytes()
+}
+
+/// All interfaces of the contract that hold functions.
+pub const INTERFACES: &[&str] = &[
+    "addresses",
+    "attachment-state",
+    "bridges",
+    "clock",
+    "conntrack",
+    "container-namespace",
+    "container-state",
+    "delegate",
+    "dhcp",
+    "environment-files",
+    "firewalld",
+    "host-devices",
+    "host-namespace",
+    "ipam-store",
+    "iptables",
+    "links",
+    "log",
+    "neighbors",
+    "nftables",
+    "resolver",
+    "routes",
+    "rules",
+    "sysctls",
+    "traffic-control",
+    "virtual-links",
+];
+
+/// A component with a custom section at its end.
+pub fn with_section(component: &[u8], name: &str, data: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    length(name.len(), &mut content);
+    content.extend_from_slice(name.as_bytes());
+    content.extend_from_slice(data);
+    let mut whole = component.to_vec();
+    whole.push(0);
+    length(content.len(), &mut whole);
+    whole.extend(content);
+    whole
+}
+
+/// A number as WebAssembly writes lengths (LEB128).
+fn length(mut number: usize, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(u8::try_from(number & 0x7f).unwrap_or_default() | 0x80);
+        number >>= 7;
+    }
+    out.push(u8::try_from(number).unwrap_or_default());
+}
+
+static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
+
+/// The directory with attacker, accomplice, and the plugins that others use. Installed once for all tests.
+pub fn installed() -> Result<PathBuf> {
+    let installed = INSTALLED.get_or_init(|| install_all().map_err(|error| format!("{error:#}")));
+    installed.clone().map_err(|error| anyhow!(error))
+}
+
+fn install_all() -> Result<PathBuf> {
+    let dist = programs::dist();
+    // Where it stays until the next build; /run is different in each test.
+    let all = dist.join("installed");
+    std::fs::create_dir_all(&all)?;
+    let directory = tempfile::Builder::new().prefix("hostile-").tempdir_in(&all)?.keep();
+    let guest =
+        std::fs::read(dist.join("guests/hostile.wasm")).context("read hostile.wasm: run `make build-guests`")?;
+    let mut components = Vec::new();
+    for name in ["hostile", "accomplice"] {
+        let path = directory.join(format!("{name}.component"));
+        let manifest = manifest(name, INTERFACES, &grant(), &limits());
+        std::fs::write(&path, with_section(&guest, "weir:manifest", &manifest))?;
+        components.push(path);
+    }
+    components.extend(["bridge", "host-local", "portmap"].map(|name| dist.join(format!("plugins/{name}.wasm"))));
+    let output = install(&directory, &components)?;
+    ensure!(output.status.success(), "weir install: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(directory)
+}
+
+/// `weir install` of these components with all that they ask for.
+pub fn install(directory: &Path, components: &[PathBuf]) -> Result<Output> {
+    let mut command = Command::new(programs::dist().join("bin/weir"));
+    command.args(["install", "--grant-requested", "--bin-dir"]).arg(directory).args(components);
+    command.output().context("run weir install")
+}
