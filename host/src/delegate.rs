@@ -14,7 +14,7 @@ use cni_spec::result::AddResult;
 use cni_spec::version::LATEST;
 use serde_json::Value;
 
-use crate::broker::Limits;
+use crate::broker::Budget;
 use crate::broker::trace::{self, Level};
 use crate::contract::{Command, code};
 use crate::registry::RegistryError;
@@ -31,31 +31,28 @@ pub fn call(
     plugin_type: &str,
     config: &str,
     native_allowed: &[String],
-    time_left: Duration,
+    budget: &Budget,
 ) -> Result<String, Error> {
     names::plugin_type(plugin_type)
         .map_err(|e| Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type:?}: {e}")))?;
-    if session.depth() >= Limits::default().delegation_depth {
+    let Some(share) = budget.share() else {
+        let depth = budget.limits().delegation_depth;
         return Err(Error::new(
             INVALID_CONFIG,
-            format!("cannot delegate to {plugin_type}: plugins call plugins too deeply"),
-        ));
-    }
+            format!("cannot delegate to {plugin_type}: plugins call plugins too deeply (limit delegationDepth)"),
+        )
+        .with_details(format!("the calling plugin's own limit delegationDepth is {depth}; its callers' count too")));
+    };
     match session.registry().entry(plugin_type) {
-        Ok(entry) => {
-            let wall_time_ms = u64::try_from(time_left.as_millis()).unwrap_or(u64::MAX);
-            let limits = Limits { wall_time_ms, ..Limits::default() };
-            let deeper = Arc::new(session.deeper());
-            match sandbox::run(&deeper, &entry, command, config, limits)? {
-                PluginOutcome::Result(result) => {
-                    let text = result.to_json(LATEST).map_err(|e| Error::new(DECODE_FAILURE, e.to_string()))?;
-                    Ok(text.to_string())
-                }
-                PluginOutcome::Done => Ok(String::new()),
+        Ok(entry) => match sandbox::run(session, &entry, command, config, Some(share))? {
+            PluginOutcome::Result(result) => {
+                let text = result.to_json(LATEST).map_err(|e| Error::new(DECODE_FAILURE, e.to_string()))?;
+                Ok(text.to_string())
             }
-        }
+            PluginOutcome::Done => Ok(String::new()),
+        },
         Err(RegistryError::NotInstalled { .. }) => {
-            call_native(session, command, plugin_type, config, native_allowed, time_left)
+            call_native(session, command, plugin_type, config, native_allowed, budget.time_left())
         }
         Err(other) => Err(Error::new(code::PLUGIN_UNAVAILABLE, other.to_string())),
     }

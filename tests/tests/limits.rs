@@ -17,7 +17,7 @@ const DEEDS: &[(&str, &str)] = &[
     ("panic", "panicked or aborted"),
     ("call", "host calls"),
     ("sleep", "did not finish within"),
-    ("long-result", "no valid result"),
+    ("long-result", "more than 1048576 bytes"),
 ];
 
 fn main() -> ExitCode {

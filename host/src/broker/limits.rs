@@ -38,6 +38,19 @@ macro_rules! limits {
                 all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
             }
 
+            /// Set what the other grant sets.
+            pub fn merge(&mut self, other: Self) {
+                $(self.$field = other.$field.or(self.$field);)*
+            }
+
+            /// Have a limit be the default again. False: it was.
+            pub fn remove(&mut self, key: &str) -> bool {
+                match key {
+                    $($key => self.$field.take().is_some(),)*
+                    _ => false,
+                }
+            }
+
             /// The limits with what this grant sets.
             pub fn over(&self, limits: &Limits) -> Limits {
                 Limits { $($field: self.$field.unwrap_or(limits.$field).min($ceiling),)* }
@@ -112,6 +125,13 @@ limits! {
     document_bytes: usize = "documentBytes", 1 << 20, at most 16 << 20;
     /// Entries of any list that one host call brings from the plugin, such as ranges, attachments, routes or rules.
     list_entries: usize = "listEntries", 200_000, at most 10_000_000;
+}
+
+impl LimitsGrant {
+    /// Whether all limits are the defaults.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Limits {

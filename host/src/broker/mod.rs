@@ -3,6 +3,7 @@
 //! Here a call is counted, checked against the deadline and the grants, and traced. Nothing else in this crate
 //! may call what changes the system in `weir-native`.
 
+pub mod budget;
 pub mod call;
 pub mod fault;
 pub mod function;
@@ -12,8 +13,8 @@ pub mod policy;
 pub mod trace;
 
 use std::sync::Arc;
-use std::time::Instant;
 
+pub use budget::{Budget, Quantity, Share, Stop};
 pub use call::{Call, Made};
 pub use function::Function;
 pub use limits::{Limits, LimitsGrant};
@@ -21,35 +22,19 @@ pub use limits::{Limits, LimitsGrant};
 use self::fault::Probe;
 use crate::registry::Grants;
 
-/// Why a guest must stop now. Becomes a trap: the guest gets no chance to go on.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Stop {
-    /// Too many host calls.
-    #[error("made more than {0} host calls")]
-    HostCalls(u64),
-    /// The command takes too long.
-    #[error("did not finish within {0} ms")]
-    Deadline(u64),
-    /// Asked for by `weir exec --fault`.
-    #[error("was stopped on purpose at host call {0}")]
-    Fault(u64),
-}
-
 /// What stands between one instance of a plugin and the system.
 #[derive(Debug)]
 pub struct Broker {
     plugin: String,
     grants: Grants,
-    limits: Limits,
-    started: Instant,
-    calls: u64,
+    budget: Budget,
     probe: Option<Arc<Probe>>,
 }
 
 impl Broker {
     /// A broker for one instance.
-    pub fn new(plugin: &str, grants: Grants, limits: Limits) -> Self {
-        Self { plugin: plugin.to_owned(), grants, limits, started: Instant::now(), calls: 0, probe: None }
+    pub fn new(plugin: &str, grants: Grants, budget: Budget) -> Self {
+        Self { plugin: plugin.to_owned(), grants, budget, probe: None }
     }
 
     /// With faults on purpose.
@@ -66,6 +51,11 @@ impl Broker {
     /// What the operator allowed it.
     pub fn grants(&self) -> &Grants {
         &self.grants
+    }
+
+    /// What it may use, and has used.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// Carry out one host call, or refuse it.
@@ -114,14 +104,8 @@ impl Broker {
     }
 
     fn admit(&mut self) -> Result<(), Stop> {
-        self.calls = self.calls.saturating_add(1);
-        if self.calls > self.limits.host_calls {
-            return Err(Stop::HostCalls(self.limits.host_calls));
-        }
-        if self.started.elapsed() > self.limits.wall_time() {
-            return Err(Stop::Deadline(self.limits.wall_time_ms));
-        }
-        Ok(())
+        self.budget.spend(Quantity::HostCalls, 1)?;
+        self.budget.check_time()
     }
 
     fn is_granted(&self, function: Function) -> bool {
@@ -130,7 +114,7 @@ impl Broker {
 
     /// How long the command may still take.
     pub fn time_left(&self) -> std::time::Duration {
-        self.limits.wall_time().saturating_sub(self.started.elapsed())
+        self.budget.time_left()
     }
 }
 
@@ -141,7 +125,7 @@ mod tests {
 
     fn broker(interfaces: &[&str], limits: Limits) -> Broker {
         let interfaces = interfaces.iter().map(|&i| i.to_owned()).collect();
-        Broker::new("p", Grants { interfaces, ..Grants::default() }, limits)
+        Broker::new("p", Grants { interfaces, ..Grants::default() }, Budget::new("p", limits, None))
     }
 
     fn now(broker: &mut Broker) -> Result<weir_native::Result<()>, Stop> {
@@ -176,13 +160,12 @@ mod tests {
         let mut broker = broker(&["clock"], Limits { host_calls: 2, ..Limits::default() });
         assert!(now(&mut broker).is_ok());
         assert!(now(&mut broker).is_ok());
-        assert!(matches!(now(&mut broker), Err(Stop::HostCalls(2))));
+        assert!(matches!(now(&mut broker), Err(Stop::Limit { key: "hostCalls", limit: 2, .. })));
     }
 
     #[test]
     fn no_call_is_made_after_the_deadline() {
         let mut broker = broker(&["clock"], Limits { wall_time_ms: 0, ..Limits::default() });
-        std::thread::sleep(std::time::Duration::from_millis(1));
-        assert!(matches!(now(&mut broker), Err(Stop::Deadline(0))));
+        assert!(matches!(now(&mut broker), Err(Stop::Limit { key: "wallTimeMs", limit: 0, .. })));
     }
 }

@@ -11,7 +11,6 @@ use cni_spec::error::{Error, INVALID_ENVIRONMENT, IO_FAILURE};
 use cni_spec::version::{LATEST, Version};
 
 use super::{Command, Invocation, Variables, code, output};
-use crate::broker::Limits;
 use crate::broker::fault::Probe;
 use crate::broker::trace::{self, Level};
 use crate::registry::{Registry, RegistryError};
@@ -77,14 +76,14 @@ fn answer(
     *version = Some(invocation.version);
     let (command, result_version) = (invocation.command, invocation.version);
     let session = Arc::new(Session::with_probe(registry, invocation, probe)?);
-    let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, Limits::default())?;
+    let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, None)?;
     if let PluginOutcome::Result(result) = outcome {
         let value = match result.to_json(result_version) {
             Ok(value) => value,
             // A result that the configuration's version cannot express is a failed ADD: nothing of it may stay.
             Err(unspeakable) => {
                 let config = &session.invocation().config;
-                if let Err(e) = sandbox::run(&session, &entry, Command::Del, config, Limits::default()) {
+                if let Err(e) = sandbox::run(&session, &entry, Command::Del, config, None) {
                     trace::line(name, Level::Error, &format!("undo the failed ADD: {e}"));
                 }
                 session.finish_deletion();

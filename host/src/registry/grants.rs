@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::grant_values::{ChainGrant, GrantedKind, PrefixGrant, TableGrant};
+use crate::broker::LimitsGrant;
 use crate::broker::policy::pattern::Pattern;
 
 /// A value of a grant.
@@ -57,6 +58,9 @@ macro_rules! grants {
         #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
         pub struct Grants {
             $($(#[doc = $doc])+ #[serde(skip_serializing_if = "Vec::is_empty")] pub $field: Vec<$value>,)*
+            /// Limits other than the defaults.
+            #[serde(skip_serializing_if = "LimitsGrant::is_empty")]
+            pub limits: LimitsGrant,
         }
 
         /// All keys of a grant that hold lists, as they are written in JSON.
@@ -71,7 +75,8 @@ macro_rules! grants {
             }
 
             /// What is granted here and not covered by what was asked for. Types of native plugins are never asked for:
-            /// they narrow `delegates`, so they are no surplus.
+            /// they narrow `delegates`, so they are no surplus. Nor are limits: they protect the node, and an operator
+            /// may set them as he likes.
             pub fn surplus_over(&self, asked: &Grants) -> Vec<GrantLine> {
                 let mut surplus = Vec::new();
                 $(
@@ -93,6 +98,7 @@ macro_rules! grants {
                         }
                     }
                 )*
+                self.limits.merge(other.limits);
             }
 
             /// Remove a value. False: it was not there.
@@ -103,6 +109,7 @@ macro_rules! grants {
                         self.$field.retain(|one| one.text() != value);
                         self.$field.len() != before
                     })*
+                    "limits" => self.limits.remove(value),
                     _ => false,
                 }
             }
@@ -111,6 +118,7 @@ macro_rules! grants {
             pub fn remove_key(&mut self, key: &str) -> bool {
                 match key {
                     $($key => self.$field.clear(),)*
+                    "limits" => self.limits = LimitsGrant::default(),
                     _ => return false,
                 }
                 true
@@ -157,7 +165,7 @@ grants! {
 impl Grants {
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
-        self.lines().is_empty()
+        self.lines().is_empty() && self.limits.is_empty()
     }
 
     /// Whether an interface of the contract was granted.
@@ -178,7 +186,7 @@ impl Grants {
         for name in &self.native_delegates {
             cni_spec::names::plugin_type(name).map_err(|e| format!("nativeDelegates: {name:?}: {e}"))?;
         }
-        Ok(())
+        self.limits.check()
     }
 
     /// Read a grant file, or a part of one.
@@ -253,5 +261,11 @@ mod tests {
         assert!(grants.remove("hostLinks", "cni0"));
         assert!(grants.remove_key("files") && !grants.remove_key("nonsense"));
         assert!(grants.is_empty());
+        grants.merge(Grants::parse(br#"{"limits":{"fuel":1,"handles":2}}"#).unwrap());
+        grants.merge(Grants::parse(br#"{"limits":{"handles":3}}"#).unwrap());
+        assert_eq!(grants.limits.set(), [("fuel", 1), ("handles", 3)]);
+        assert!(grants.remove("limits", "fuel") && !grants.remove("limits", "fuel") && !grants.is_empty());
+        assert!(grants.remove_key("limits") && grants.is_empty());
+        assert!(Grants::parse(br#"{"limits":{"memoryBytes":9999999999}}"#).is_err());
     }
 }

@@ -3,62 +3,71 @@
 
 use wasmtime::ResourceLimiter;
 
-use crate::broker::Limits;
+use crate::broker::{Budget, Quantity, Stop};
 
 /// Counts what an instance uses, and refuses growth past the limits.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    memory_left: usize,
-    table_elements_left: usize,
+    budget: Budget,
+    refused: Option<Stop>,
 }
 
 impl Limiter {
-    pub(super) fn new(limits: &Limits) -> Self {
-        Self { memory_left: limits.memory_bytes, table_elements_left: limits.table_elements }
+    pub(super) fn new(budget: Budget) -> Self {
+        Self { budget, refused: None }
     }
-}
 
-fn take(left: &mut usize, current: usize, desired: usize) -> bool {
-    match left.checked_sub(desired.saturating_sub(current)) {
-        Some(rest) => {
-            *left = rest;
-            true
+    /// The limit that the last refusal was for.
+    pub(super) fn refused(&mut self) -> Option<Stop> {
+        self.refused.take()
+    }
+
+    fn grow(&mut self, quantity: Quantity, current: usize, desired: usize) -> bool {
+        match self.budget.spend(quantity, desired.saturating_sub(current) as u64) {
+            Ok(()) => true,
+            Err(stop) => {
+                self.refused = Some(stop);
+                false
+            }
         }
-        None => false,
     }
 }
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.memory_left, current, desired))
+        Ok(self.grow(Quantity::Memory, current, desired))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(take(&mut self.table_elements_left, current, desired))
+        Ok(self.grow(Quantity::TableElements, current, desired))
     }
 
     fn instances(&self) -> usize {
-        64
+        self.budget.limits().instances
     }
 
     fn memories(&self) -> usize {
-        8
+        self.budget.limits().memories
     }
 
     fn tables(&self) -> usize {
-        64
+        self.budget.limits().tables
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Limits;
 
     #[test]
     fn memories_share_one_budget() {
-        let mut limiter = Limiter { memory_left: 100, table_elements_left: 0 };
+        let limits = Limits { memory_bytes: 100, ..Limits::default() };
+        let mut limiter = Limiter::new(Budget::new("p", limits, None));
         assert!(matches!(limiter.memory_growing(0, 60, None), Ok(true)));
+        assert!(limiter.refused().is_none());
         assert!(matches!(limiter.memory_growing(0, 60, None), Ok(false)));
+        assert!(matches!(limiter.refused(), Some(Stop::Limit { key: "memoryBytes", limit: 100, .. })));
         assert!(matches!(limiter.memory_growing(60, 100, None), Ok(true)));
         assert!(matches!(limiter.memory_growing(100, 101, None), Ok(false)));
     }

@@ -8,7 +8,7 @@ use cni_spec::error::{Error as CniError, INTERNAL};
 use cni_spec::result::AddResult;
 use cni_spec::version::LATEST;
 use serde_json::Value;
-use wasmtime::component::{Component, Linker, ResourceTable};
+use wasmtime::component::{Component, Linker, ResourceTable, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
 use weir_native::netns::Netns;
 
@@ -21,14 +21,13 @@ use super::wasi::Wasi;
 use super::{engine, imports};
 use crate::broker::fault::Probe;
 use crate::broker::trace::{self, Level};
-use crate::broker::{Broker, Limits, Stop};
+use crate::broker::{Broker, Budget, Limits, Share, Stop};
 use crate::contract::{Command, Invocation, code};
 use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
 
 /// What one command shares among all plugins that run for it.
 pub struct Session {
     shared: Arc<Shared>,
-    depth: u32,
 }
 
 struct Shared {
@@ -76,7 +75,7 @@ impl Session {
             started: Instant::now(),
             probe,
         };
-        Ok(Self { shared: Arc::new(shared), depth: 0 })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Leave to a child process what closing the firewall's sockets waits for: 4 to 22 ms after anything was deleted.
@@ -87,15 +86,6 @@ impl Session {
         if let Err(error) = weir_native::background::close_netfilter(&namespaces) {
             trace::line("weir-cni", Level::Debug, &error.message);
         }
-    }
-
-    /// The same session, for a plugin that a plugin called.
-    pub(crate) fn deeper(&self) -> Self {
-        Self { shared: self.shared.clone(), depth: self.depth.saturating_add(1) }
-    }
-
-    pub(crate) fn depth(&self) -> u32 {
-        self.depth
     }
 
     pub(crate) fn registry(&self) -> &Registry {
@@ -137,8 +127,8 @@ impl Session {
     }
 }
 
-/// Run a plugin of the registry for the session's command, or for the one that a plugin asks of it. The instance keeps
-/// its memory until the process ends.
+/// Run a plugin of the registry for the session's command, or, with a share of its caller's budget, for the one that a
+/// plugin asks of it. The instance keeps its memory until the process ends.
 ///
 /// # Errors
 /// The plugin's own error, or why it could not run or had to be stopped, as CNI errors.
@@ -147,7 +137,7 @@ pub fn run(
     entry: &Entry,
     command: Command,
     config: &str,
-    limits: Limits,
+    share: Option<Share>,
 ) -> Result<PluginOutcome, CniError> {
     session
         .policy()
@@ -161,36 +151,42 @@ pub fn run(
         .with_details(format!("install it again and grant the interface {interface:?}")));
     }
     let file = compiled_code(session.registry(), entry)?;
-    let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &limits);
+    let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share);
+    let limits = budget.limits();
+    let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &budget, None);
     let component = map(&session.shared.engine, &file).map_err(fault)?;
     let mut linker = Linker::new(&session.shared.engine);
     imports::link(&mut linker, &entry.imports, entry.wasi).map_err(fault)?;
-    let mut store = Store::new(&session.shared.engine, guest(session, entry, &limits));
+    let mut store = Store::new(&session.shared.engine, guest(session, entry, &budget));
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(limits.call_bytes);
-    store.set_fuel(limits.fuel).map_err(fault)?;
+    let fuel = budget.fuel();
+    store.set_fuel(fuel).map_err(fault)?;
     let outcome = CniPlugin::instantiate(&mut store, &component, &linker)
         .and_then(|plugin| call(&mut store, &plugin, session, command, config));
     if let Some(wasi) = &store.data().wasi {
         wasi.flush_output(&entry.name);
     }
+    let refused = store.data_mut().limiter.refused();
+    let outcome = outcome.map_err(|e| plugin_fault(&entry.name, &e, &budget, refused));
+    budget.computed(fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
     // What the guest's handles hold, such as locks, ends now.
     store.data_mut().table = ResourceTable::new();
     // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
     std::mem::forget((store, component, linker));
-    let answer = outcome.map_err(fault)?.map_err(cni_error)?;
-    decode(&entry.name, command, &answer, &limits)
+    let answer = outcome?.map_err(cni_error)?;
+    decode(&entry.name, command, &answer, &budget)
 }
 
-fn guest(session: &Arc<Session>, entry: &Entry, limits: &Limits) -> Guest {
+fn guest(session: &Arc<Session>, entry: &Entry, budget: &Budget) -> Guest {
     let mut table = ResourceTable::new();
-    table.set_max_capacity(limits.handles);
+    table.set_max_capacity(budget.limits().handles);
     Guest {
         table,
-        broker: Broker::new(&entry.name, entry.grants.clone(), limits.clone()).with_probe(session.shared.probe.clone()),
+        broker: Broker::new(&entry.name, entry.grants.clone(), budget.clone()).with_probe(session.shared.probe.clone()),
         session: session.clone(),
-        limiter: Limiter::new(limits),
-        wasi: entry.wasi.then(Wasi::new),
+        limiter: Limiter::new(budget.clone()),
+        wasi: entry.wasi.then(|| Wasi::new(budget.limits().output_bytes)),
     }
 }
 
@@ -272,15 +268,15 @@ fn request(invocation: &Invocation, config: &str) -> Request {
     }
 }
 
-fn decode(plugin: &str, command: Command, answer: &str, limits: &Limits) -> Result<PluginOutcome, CniError> {
+fn decode(plugin: &str, command: Command, answer: &str, budget: &Budget) -> Result<PluginOutcome, CniError> {
     if command != Command::Add {
         return Ok(PluginOutcome::Done);
     }
     let wrong = |why: String| {
         CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
     };
-    if answer.len() > limits.result_bytes {
-        return Err(wrong(format!("{} bytes are more than {}", answer.len(), limits.result_bytes)));
+    if let Err(stop) = budget.check_size("resultBytes", budget.limits().result_bytes, answer.len()) {
+        return Err(CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {stop}")).with_details(stop.remedy()));
     }
     let value: Value = serde_json::from_str(answer).map_err(|e| wrong(e.to_string()))?;
     AddResult::from_json(&value, LATEST).map(PluginOutcome::Result).map_err(|e| wrong(e.to_string()))
@@ -290,20 +286,43 @@ fn cni_error(error: WitError) -> CniError {
     CniError::new(error.code, error.msg).with_details(error.details)
 }
 
-/// Say why a plugin had to be stopped.
-fn plugin_fault(plugin: &str, error: &wasmtime::Error, limits: &Limits) -> CniError {
-    let why = if let Some(stop) = error.downcast_ref::<Stop>() {
-        stop.to_string()
-    } else {
-        match error.downcast_ref::<Trap>() {
-            Some(Trap::OutOfFuel) => format!("used more than {} units of computing", limits.fuel),
-            Some(Trap::StackOverflow) => "used up its stack".to_owned(),
-            Some(Trap::UnreachableCodeReached) => "panicked or aborted".to_owned(),
-            Some(other) => format!("failed: {other}"),
-            None => "could not run".to_owned(),
-        }
+/// Say why a plugin had to be stopped, and what can be done about it.
+fn plugin_fault(plugin: &str, error: &wasmtime::Error, budget: &Budget, refused: Option<Stop>) -> CniError {
+    let stop = error.downcast_ref::<Stop>().cloned().or_else(|| engine_limit(error, budget)).or(refused);
+    let why = match (error.downcast_ref::<Trap>(), &stop) {
+        // Most plugins cannot go on when they get no memory, and do not say so.
+        (Some(Trap::UnreachableCodeReached), Some(stop)) => format!("panicked or aborted: it {stop}"),
+        (_, Some(stop)) => stop.to_string(),
+        (Some(Trap::StackOverflow), None) => "used up its stack".to_owned(),
+        (Some(Trap::UnreachableCodeReached), None) => "panicked or aborted".to_owned(),
+        (Some(other), None) => format!("failed: {other}"),
+        (None, None) => "could not run".to_owned(),
     };
-    CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {why}")).with_details(format!("{error:#}"))
+    let details = match stop {
+        Some(stop) => format!("{}; {error:#}", stop.remedy()),
+        None => format!("{error:#}"),
+    };
+    CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {why}")).with_details(details)
+}
+
+/// The limit that the engine itself says was hit.
+fn engine_limit(error: &wasmtime::Error, budget: &Budget) -> Option<Stop> {
+    let limits = budget.limits();
+    if matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel)) {
+        return Some(budget.out_of_fuel());
+    }
+    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
+        return Some(budget.stop("handles", limits.handles as u64));
+    }
+    // The rest has no type of its own; a test holds each of these texts against the engine.
+    let text = error.root_cause().to_string();
+    let known = [
+        ("fuel allocated for hostcalls", "callBytes", limits.call_bytes),
+        ("instance count too high", "instances", limits.instances),
+        ("memory count too high", "memories", limits.memories),
+        ("table count too high", "tables", limits.tables),
+    ];
+    known.iter().find(|(words, ..)| text.contains(words)).map(|(_, key, limit)| budget.stop(key, *limit as u64))
 }
 
 #[cfg(test)]

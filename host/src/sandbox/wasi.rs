@@ -8,9 +8,6 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::Guest;
 use crate::broker::trace::{self, Level};
 
-/// More output than this makes the component's next write fail.
-const OUTPUT_LIMIT: usize = 64 << 10;
-
 /// The WASI side of one instance.
 pub(super) struct Wasi {
     context: WasiCtx,
@@ -18,8 +15,9 @@ pub(super) struct Wasi {
 }
 
 impl Wasi {
-    pub(super) fn new() -> Self {
-        let output = MemoryOutputPipe::new(OUTPUT_LIMIT);
+    /// More output than `output_bytes` makes the component's next write fail.
+    pub(super) fn new(output_bytes: usize) -> Self {
+        let output = MemoryOutputPipe::new(output_bytes);
         let mut builder = WasiCtx::builder();
         builder.stdout(output.clone()).stderr(output.clone()).allow_tcp(false).allow_udp(false);
         Self { context: builder.build(), output }
@@ -36,7 +34,7 @@ impl Wasi {
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         // Linked only where the instance was made with a context; an empty one serves every other case the same.
-        let wasi = self.wasi.get_or_insert_with(Wasi::new);
+        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(0));
         WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
     }
 }

@@ -107,7 +107,7 @@ pub fn huge_document(lab: &Lab<'_>) -> Result<()> {
 }
 
 pub fn huge_result(lab: &Lab<'_>) -> Result<()> {
-    lab.stopped(&["hostile", "no valid result"])
+    lab.stopped(&["hostile", "result of more than"])
 }
 
 /// The runtime gets an error of some size.

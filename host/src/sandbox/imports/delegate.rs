@@ -24,10 +24,10 @@ impl delegate::Host for Guest {
         };
         let session = self.session.clone();
         let natives = self.broker.grants().native_delegates.clone();
-        let time_left = self.broker.time_left();
+        let budget = self.broker.budget().clone();
         let answer =
             Guest::call(self, Call::DelegateCall { command, plugin_type: &plugin_type, config: &config }, || {
-                Ok(delegation::call(&session, command, &plugin_type, &config, &natives, time_left))
+                Ok(delegation::call(&session, command, &plugin_type, &config, &natives, &budget))
             })?;
         Ok(match answer {
             Ok(Ok(result)) => Ok(result),

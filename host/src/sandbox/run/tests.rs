@@ -29,7 +29,7 @@ fn entry(granted: &[&str]) -> Entry {
 
 fn refusal(granted: &[&str]) -> CniError {
     let directory = tempfile::tempdir().unwrap();
-    run(&session(directory.path()), &entry(granted), Command::Status, "{}", Limits::default()).unwrap_err()
+    run(&session(directory.path()), &entry(granted), Command::Status, "{}", None).unwrap_err()
 }
 
 #[test]
@@ -60,31 +60,33 @@ fn code_that_the_engine_did_not_make_is_refused() {
 
 #[test]
 fn only_a_valid_result_of_add_is_passed_on() {
-    let limits = Limits { result_bytes: 100, ..Limits::default() };
-    let result = decode("p", Command::Add, r#"{"ips": [{"address": "10.0.0.2/24"}]}"#, &limits).unwrap();
+    let budget = Budget::new("p", Limits { result_bytes: 100, ..Limits::default() }, None);
+    let result = decode("p", Command::Add, r#"{"ips": [{"address": "10.0.0.2/24"}]}"#, &budget).unwrap();
     assert!(matches!(result, PluginOutcome::Result(result) if result.ips.len() == 1));
     let large = format!("{{{}}}", " ".repeat(100));
-    for answer in ["", "[]", "{", r#"{"ips": 5}"#, r#"{"ips": [{"address": "x"}]}"#, &large] {
-        let error = decode("p", Command::Add, answer, &limits).unwrap_err();
+    let error = decode("p", Command::Add, &large, &budget).unwrap_err();
+    assert!(error.msg.contains("more than 100 bytes") && error.details.contains("resultBytes"), "{error:?}");
+    for answer in ["", "[]", "{", r#"{"ips": 5}"#, r#"{"ips": [{"address": "x"}]}"#] {
+        let error = decode("p", Command::Add, answer, &budget).unwrap_err();
         assert_eq!(error.code, code::PLUGIN_FAILED, "{answer}");
         assert!(error.msg.contains("plugin p returned no valid result"), "{error:?}");
     }
     // Other commands have no result.
-    assert!(matches!(decode("p", Command::Del, "whatever", &limits), Ok(PluginOutcome::Done)));
+    assert!(matches!(decode("p", Command::Del, "whatever", &budget), Ok(PluginOutcome::Done)));
 }
 
 #[test]
 fn a_plugin_that_had_to_be_stopped_is_named_with_the_reason() {
-    let limits = Limits { fuel: 7, ..Limits::default() };
+    let budget = Budget::new("p", Limits { fuel: 7, ..Limits::default() }, None);
     let cases: [(wasmtime::Error, &str); 5] = [
         (Trap::OutOfFuel.into(), "more than 7 units"),
         (Trap::StackOverflow.into(), "stack"),
         (Trap::UnreachableCodeReached.into(), "panicked"),
-        (Stop::HostCalls(3).into(), "3"),
+        (budget.stop("hostCalls", 3).into(), "more than 3 host calls"),
         (wasmtime::Error::msg("odd"), "could not run"),
     ];
     for (fault, reason) in cases {
-        let error = plugin_fault("p", &fault, &limits);
+        let error = plugin_fault("p", &fault, &budget, None);
         assert_eq!(error.code, code::PLUGIN_FAILED);
         assert!(error.msg.starts_with("plugin p ") && error.msg.contains(reason), "{error:?}");
     }
