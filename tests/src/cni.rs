@@ -19,6 +19,7 @@ use crate::record::Calls;
 pub struct Call {
     calls: Calls,
     program: PathBuf,
+    arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
     input: Vec<u8>,
 }
@@ -51,11 +52,24 @@ impl Call {
     /// A command to a plugin, for container ID `none` in a namespace that does not exist, interface `eth0`.
     pub fn new(programs: &Programs, plugin: &str, command: &str) -> Result<Self> {
         let (calls, program) = (programs.calls.clone(), programs.find(plugin)?);
-        let mut call = Self { calls, program, environment: BTreeMap::new(), input: Vec::new() };
+        let mut call = Self { calls, program, arguments: Vec::new(), environment: BTreeMap::new(), input: Vec::new() };
         // Programs that the native plugins start.
         call = call.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").env("CNI_COMMAND", command);
         call = call.env("CNI_CONTAINERID", "none").env("CNI_NETNS", "/run/netns/none");
         Ok(call.env("CNI_IFNAME", "eth0").env("CNI_PATH", programs.cni_path()))
+    }
+
+    /// Served by `weir exec` with these options, instead of by the link that a runtime calls.
+    pub fn exec(mut self, options: &[&str]) -> Result<Self> {
+        let (directory, plugin) = (self.program.parent(), self.program.file_name());
+        let (directory, plugin) = directory.zip(plugin).context("a plugin has no directory")?;
+        let mut arguments: Vec<OsString> = vec!["exec".into(), "--bin-dir".into(), directory.into()];
+        arguments.extend(options.iter().map(OsString::from));
+        arguments.push(plugin.into());
+        // What `weir install` put beside the plugins.
+        self.program = directory.join(".weir/bin/weir");
+        self.arguments = arguments;
+        Ok(self)
     }
 
     /// For this container.
@@ -94,7 +108,7 @@ impl Call {
     /// Run it in the namespaces of this thread.
     pub fn run(&self) -> Result<Answer> {
         let mut command = Command::new(&self.program);
-        command.env_clear().envs(&self.environment);
+        command.args(&self.arguments).env_clear().envs(&self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("run {}", self.program.display()))?;
         if let Some(mut stdin) = child.stdin.take() {

@@ -19,6 +19,7 @@ pub mod residue;
 pub mod rootfs;
 pub mod sctp;
 pub mod snapshot;
+pub mod sweep;
 pub mod traffic;
 
 pub use chain::Chain;

@@ -57,7 +57,7 @@ type Predicate = Box<dyn Fn(&str) -> bool>;
 
 /// A network whose attachments come and go.
 pub struct Lifecycle {
-    chain: Chain,
+    pub(crate) chain: Chain,
     prepare: Preparation,
     stays: Predicate,
     /// What must live as long as the test.
@@ -132,13 +132,15 @@ impl Lifecycle {
         Ok(())
     }
 
-    fn container(&self, host: &Host, name: &str) -> Result<Container> {
+    /// A container, prepared.
+    pub(crate) fn container(&self, host: &Host, name: &str) -> Result<Container> {
         let container = host.container(name)?;
         (self.prepare)(host, &container).with_context(|| format!("prepare for container {name}"))?;
         Ok(container)
     }
 
-    fn state(&self, containers: &[&Container]) -> Result<Snapshot> {
+    /// What is there, without what may change.
+    pub(crate) fn state(&self, containers: &[&Container]) -> Result<Snapshot> {
         let changes = |name: &str| {
             name.starts_with("file /run/netns/")
                 || name.contains("last_reserved_ip")

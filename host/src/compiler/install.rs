@@ -118,7 +118,7 @@ fn install_binaries(registry: &Registry, options: &InstallOptions) -> Result<(),
 
 fn compile(registry: &Registry, entry: &mut Entry, component: &[u8]) -> Result<(), InstallError> {
     let refused = |e: wasmtime::Error| InstallError::Compile { name: entry.name.clone(), reason: format!("{e:#}") };
-    let engine = engine::engine().map_err(refused)?;
+    let engine = engine::compiler().map_err(refused)?;
     let code = engine.precompile_component(component).map_err(refused)?;
     let digest = blake3::hash(&code).to_hex().to_string();
     files::replace(&registry.compiled_path(&digest), &code, 0o644)?;

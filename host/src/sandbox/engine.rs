@@ -41,18 +41,30 @@ pub fn config() -> wasmtime::Result<Config> {
     config.native_unwind_info(false);
     config.debug_symbols(false);
     config.wasm_backtrace_max_frames(None);
-    #[cfg(feature = "compiler")]
-    {
-        config.target(TARGET)?;
-        config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
-    }
     Ok(config)
 }
 
-/// An engine with these settings.
+/// An engine that runs what was compiled with these settings.
 ///
 /// # Errors
 /// Where the engine cannot be made on this machine.
 pub fn engine() -> wasmtime::Result<Engine> {
-    Engine::new(&config()?)
+    #[cfg_attr(not(feature = "compiler"), expect(unused_mut, reason = "there is no compiler to leave out"))]
+    let mut config = config()?;
+    // An engine with a compiler runs only what is compiled for the very target that the program itself was built for.
+    #[cfg(feature = "compiler")]
+    config.enable_compiler(false);
+    Engine::new(&config)
+}
+
+/// An engine that compiles with these settings.
+///
+/// # Errors
+/// Where the engine cannot be made on this machine.
+#[cfg(feature = "compiler")]
+pub fn compiler() -> wasmtime::Result<Engine> {
+    let mut config = config()?;
+    config.target(TARGET)?;
+    config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
+    Engine::new(&config)
 }
