@@ -27,6 +27,7 @@ mod reentrancy;
 mod results;
 mod runtime;
 mod wasi;
+mod wat;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -1,0 +1,2 @@
+;; As much memory as there can be, from the start.
+(memory (export "memory") 65536)

@@ -1,0 +1,4 @@
+;; Reads beyond its memory.
+(func (export "weir:cni/plugin@0.1.0#add")
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  (i32.load offset=0xfffffff0 (i32.const 0x7fffffff)))

@@ -1,0 +1,4 @@
+;; The result does not lie where a result may.
+(func (export "weir:cni/plugin@0.1.0#add")
+  (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+  i32.const 1025)

@@ -1,0 +1,4 @@
+;; Does not begin.
+(func $start
+  (loop $forever (br $forever)))
+(start $start)

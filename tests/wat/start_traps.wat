@@ -1,0 +1,4 @@
+;; Fails before it begins.
+(func $start
+  unreachable)
+(start $start)
