@@ -13,6 +13,9 @@ macro_rules! functions {
         pub const INTERFACES: &[&str] = &[$($interface_name),*];
 
         impl Function {
+            /// All functions of the contract.
+            pub const ALL: &[Self] = &[$($(Self::$variant,)*)*];
+
             /// The interface that the function belongs to.
             pub fn interface(self) -> &'static str {
                 match self { $($(Self::$variant)|* => $interface_name,)* }

@@ -20,21 +20,21 @@ pub use function::Function;
 pub use limits::{Limits, LimitsGrant};
 
 use self::fault::Probe;
+pub use self::policy::{Facts, Policy};
 use crate::registry::Grants;
 
 /// What stands between one instance of a plugin and the system.
 #[derive(Debug)]
 pub struct Broker {
-    plugin: String,
-    grants: Grants,
+    policy: Policy,
     budget: Budget,
     probe: Option<Arc<Probe>>,
 }
 
 impl Broker {
     /// A broker for one instance.
-    pub fn new(plugin: &str, grants: Grants, budget: Budget) -> Self {
-        Self { plugin: plugin.to_owned(), grants, budget, probe: None }
+    pub fn new(policy: Policy, budget: Budget) -> Self {
+        Self { policy, budget, probe: None }
     }
 
     /// With faults on purpose.
@@ -45,12 +45,17 @@ impl Broker {
 
     /// The plugin that it stands in front of.
     pub fn plugin(&self) -> &str {
-        &self.plugin
+        self.policy.plugin()
     }
 
     /// What the operator allowed it.
     pub fn grants(&self) -> &Grants {
-        &self.grants
+        self.policy.grants()
+    }
+
+    /// What is known of the command.
+    pub fn facts(&self) -> &Facts {
+        self.policy.facts()
     }
 
     /// What it may use, and has used.
@@ -72,24 +77,20 @@ impl Broker {
     ) -> Result<weir_native::Result<T>, Stop> {
         let function = call.function();
         self.admit()?;
-        if !self.is_granted(function) {
-            return Ok(Err(weir_native::Error::new(
-                weir_native::ErrorKind::Denied,
-                format!(
-                    "{} was not granted {}.{}; the grant {:?} would allow it",
-                    self.plugin,
-                    function.interface(),
-                    function.name(),
-                    function.interface()
-                ),
-            )));
+        if let Err(denial) = self.policy.decide(call) {
+            if self.policy.facts().remember(&denial) {
+                trace::line(self.policy.plugin(), trace::Level::Warn, &format!("{denial}; {}", denial.advice()));
+            }
+            return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Denied, denial.to_string())));
         }
         let outcome = match &self.probe {
             None => act(),
-            Some(probe) => probe.call(&self.plugin, function, act)?,
+            Some(probe) => probe.call(self.policy.plugin(), function, act)?,
         };
-        let _made = outcome.as_ref().ok().map(made);
-        trace::host_call(&self.plugin, function, outcome.as_ref().err());
+        if let Ok(value) = &outcome {
+            self.policy.facts().learn(call, &made(value));
+        }
+        trace::host_call(self.policy.plugin(), function, outcome.as_ref().err());
         Ok(outcome)
     }
 
@@ -99,17 +100,13 @@ impl Broker {
     /// [`Stop`] where a limit is hit.
     pub fn refuse(&mut self, function: Function, error: &weir_native::Error) -> Result<(), Stop> {
         self.admit()?;
-        trace::host_call(&self.plugin, function, Some(error));
+        trace::host_call(self.policy.plugin(), function, Some(error));
         Ok(())
     }
 
     fn admit(&mut self) -> Result<(), Stop> {
         self.budget.spend(Quantity::HostCalls, 1)?;
         self.budget.check_time()
-    }
-
-    fn is_granted(&self, function: Function) -> bool {
-        self.grants.interfaces.iter().any(|interface| interface == function.interface())
     }
 
     /// How long the command may still take.
@@ -125,7 +122,9 @@ mod tests {
 
     fn broker(interfaces: &[&str], limits: Limits) -> Broker {
         let interfaces = interfaces.iter().map(|&i| i.to_owned()).collect();
-        Broker::new("p", Grants { interfaces, ..Grants::default() }, Budget::new("p", limits, None))
+        let grants = Grants { interfaces, ..Grants::default() };
+        let policy = Policy::new("p", grants, "{}", Arc::new(Facts::default()));
+        Broker::new(policy, Budget::new("p", limits, None))
     }
 
     fn now(broker: &mut Broker) -> Result<weir_native::Result<()>, Stop> {

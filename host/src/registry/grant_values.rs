@@ -96,17 +96,24 @@ pub fn family_name(family: Family) -> &'static str {
     }
 }
 
-/// Tables of nftables: `ip cni_hostport`.
+/// Tables of nftables: `ip cni_hostport` for a table of its own, `inet filter:accept` for one of others in which it may let
+/// its attachment's addresses through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct TableGrant {
     family: Family,
     name: Pattern,
+    accept_only: bool,
 }
 
 impl TableGrant {
-    /// Whether a table fits.
+    /// Whether a table fits, for any change.
     pub fn matches(&self, table: &Table, names: &dyn Expand) -> bool {
+        !self.accept_only && self.matches_accept(table, names)
+    }
+
+    /// Whether a table fits, for rules that let the attachment's addresses through.
+    pub fn matches_accept(&self, table: &Table, names: &dyn Expand) -> bool {
         self.family == table.family && self.name.matches(&table.name, names)
     }
 }
@@ -125,13 +132,20 @@ impl FromStr for TableGrant {
             "bridge" => Family::Bridge,
             _ => return Err(format!("{text:?}: a family is ip, ip6, inet or bridge")),
         };
-        Ok(Self { family, name: name.parse::<Pattern>().map_err(|e| e.to_string())? })
+        let (name, accept_only) = match name.strip_suffix(":accept") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        if name.contains([':', ' ']) {
+            return Err(format!("{text:?}: after the name only `:accept` may follow"));
+        }
+        Ok(Self { family, name: name.parse::<Pattern>().map_err(|e| e.to_string())?, accept_only })
     }
 }
 
 impl fmt::Display for TableGrant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", family_name(self.family), self.name)
+        write!(f, "{} {}{}", family_name(self.family), self.name, if self.accept_only { ":accept" } else { "" })
     }
 }
 
@@ -143,7 +157,7 @@ impl GrantValue for TableGrant {
     }
 
     fn covers(&self, other: &Self) -> bool {
-        self.family == other.family && self.name.covers(&other.name)
+        self.family == other.family && self.name.covers(&other.name) && (!self.accept_only || other.accept_only)
     }
 }
 

@@ -146,7 +146,7 @@ grants! {
     host_sysctls: Pattern = "hostSysctls",
     /// Kernel parameters of the container that it may set, besides those of its own links.
     container_sysctls: Pattern = "containerSysctls",
-    /// Tables of nftables that it may change: family and name.
+    /// Tables of nftables that it may change: family and name; with `:accept` only rules that let its attachment through.
     nftables: TableGrant = "nftables",
     /// Chains of iptables that it may change: table and name; with `:jump` only rules that lead to its other chains.
     iptables: ChainGrant = "iptables",
@@ -166,6 +166,11 @@ impl Grants {
     /// Whether nothing is granted.
     pub fn is_empty(&self) -> bool {
         self.lines().is_empty() && self.limits.is_empty()
+    }
+
+    /// Whether interfaces, and nothing else, are granted.
+    pub(crate) fn names_no_object(&self) -> bool {
+        self.lines().iter().all(|line| matches!(line.key, "interfaces" | "nativeDelegates"))
     }
 
     /// Whether an interface of the contract was granted.

@@ -20,8 +20,9 @@ use super::limiter::Limiter;
 use super::wasi::Wasi;
 use super::{engine, imports};
 use crate::broker::fault::Probe;
+use crate::broker::policy::Denial;
 use crate::broker::trace::{self, Level};
-use crate::broker::{Broker, Budget, Limits, Share, Stop};
+use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
 use crate::contract::{Command, Invocation, code};
 use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
 
@@ -36,6 +37,7 @@ struct Shared {
     invocation: Invocation,
     policy: PolicyFile,
     host_netns: OnceLock<Arc<Netns>>,
+    facts: Arc<Facts>,
     started: Instant,
     probe: Option<Arc<Probe>>,
 }
@@ -66,15 +68,9 @@ impl Session {
         let engine = engine::engine()
             .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
         let policy = PolicyFile::of(&registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
-        let shared = Shared {
-            engine,
-            registry,
-            invocation,
-            policy,
-            host_netns: OnceLock::new(),
-            started: Instant::now(),
-            probe,
-        };
+        let facts = Arc::new(Facts::of(&invocation));
+        let (host_netns, started) = (OnceLock::new(), Instant::now());
+        let shared = Shared { engine, registry, invocation, policy, host_netns, facts, started, probe };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -99,6 +95,11 @@ impl Session {
 
     pub(crate) fn invocation(&self) -> &Invocation {
         &self.shared.invocation
+    }
+
+    /// What decisions about host calls need to know.
+    pub(crate) fn facts(&self) -> &Arc<Facts> {
+        &self.shared.facts
     }
 
     pub(super) fn network(&self) -> &str {
@@ -157,7 +158,7 @@ pub fn run(
     let component = map(&session.shared.engine, &file).map_err(fault)?;
     let mut linker = Linker::new(&session.shared.engine);
     imports::link(&mut linker, &entry.imports, entry.wasi).map_err(fault)?;
-    let mut store = Store::new(&session.shared.engine, guest(session, entry, &budget));
+    let mut store = Store::new(&session.shared.engine, guest(session, entry, config, &budget));
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(limits.call_bytes);
     let fuel = budget.fuel();
@@ -174,16 +175,41 @@ pub fn run(
     store.data_mut().table = ResourceTable::new();
     // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
     std::mem::forget((store, component, linker));
-    let answer = outcome?.map_err(cni_error)?;
-    decode(&entry.name, command, &answer, &budget)
+    let outcome = outcome.and_then(|answer| answer.map_err(cni_error));
+    let answer = outcome.map_err(|error| explain(error, &session.facts().denials()))?;
+    let outcome = decode(&entry.name, command, &answer, &budget)?;
+    if let PluginOutcome::Result(result) = &outcome {
+        session.facts().learn_result(result);
+    }
+    Ok(outcome)
 }
 
-fn guest(session: &Arc<Session>, entry: &Entry, budget: &Budget) -> Guest {
+/// Say in the error of a plugin what it was denied. Where the plugin gives that as its reason, the code says so too.
+fn explain(mut error: CniError, denials: &[Denial]) -> CniError {
+    for denial in denials {
+        let (text, advice) = (denial.to_string(), denial.advice());
+        if error.details.contains(&advice) {
+            continue;
+        }
+        let is_reason = error.msg.contains(&text) || error.details.contains(&text);
+        if is_reason {
+            error.code = code::NOT_GRANTED;
+        }
+        if !error.details.is_empty() {
+            error.details.push_str("; ");
+        }
+        error.details.push_str(&if is_reason { advice } else { format!("{text}; {advice}") });
+    }
+    error
+}
+
+fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -> Guest {
+    let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone());
     let mut table = ResourceTable::new();
     table.set_max_capacity(budget.limits().handles);
     Guest {
         table,
-        broker: Broker::new(&entry.name, entry.grants.clone(), budget.clone()).with_probe(session.shared.probe.clone()),
+        broker: Broker::new(policy, budget.clone()).with_probe(session.shared.probe.clone()),
         session: session.clone(),
         limiter: Limiter::new(budget.clone()),
         wasi: entry.wasi.then(|| Wasi::new(budget.limits().output_bytes)),

@@ -1,6 +1,7 @@
 //! Links (network interfaces): find, create, change, delete. See rtnetlink(7).
 
 mod create;
+mod peer;
 mod place;
 mod types;
 
@@ -12,6 +13,7 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkI
 
 pub(crate) use create::{Common, Lower, create, random_mac};
 pub use create::{create_veth, random_veth_name};
+pub use peer::is_veth_pair;
 pub use place::{move_to, set_controller};
 pub use types::{CreatedLink, LinkChanges, LinkInfo, OperationalState, VethEnd};
 

@@ -71,7 +71,10 @@ impl Guest {
         found: Result<Option<native::LinkInfo>, links::Failure>,
     ) -> Answer<Option<LinkResource>> {
         Ok(match found {
-            Ok(Some(info)) => Ok(Some(self.hand_out_link(namespace, info.index)?)),
+            Ok(Some(info)) => {
+                self.broker.facts().learn_name(namespace, info.index, &info.name);
+                Ok(Some(self.hand_out_link(namespace, info.index)?))
+            }
             Ok(None) => Ok(None),
             Err(failure) => Err(failure),
         })
