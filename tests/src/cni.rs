@@ -5,7 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -107,6 +108,18 @@ impl Call {
 
     /// Run it in the namespaces of this thread.
     pub fn run(&self) -> Result<Answer> {
+        self.run_with(|_| Ok(()))
+    }
+
+    /// Run it, and end it after this time by SIGKILL, if it has not ended by itself.
+    pub fn run_and_kill(&self, after: Duration) -> Result<Answer> {
+        self.run_with(|child| {
+            std::thread::sleep(after);
+            child.kill().context("kill it")
+        })
+    }
+
+    fn run_with(&self, meanwhile: impl FnOnce(&mut Child) -> Result<()>) -> Result<Answer> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(&self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -115,6 +128,7 @@ impl Call {
             // A plugin may end without reading.
             let _ = stdin.write_all(&self.input);
         }
+        meanwhile(&mut child)?;
         let output = child.wait_with_output()?;
         if let Some(command) = self.environment.get(OsStr::new("CNI_COMMAND")) {
             let (command, succeeded) = (command.to_string_lossy(), output.status.success());

@@ -49,6 +49,11 @@ impl Container {
         })
     }
 
+    /// The same namespace for another container ID.
+    pub fn known_as(&self, id: &str) -> Result<Self> {
+        Ok(Self { id: id.to_owned(), path: self.path.clone(), namespace: self.handle()? })
+    }
+
     /// A handle of the namespace, to enter it from elsewhere.
     pub fn handle(&self) -> Result<File> {
         Ok(self.namespace.try_clone()?)

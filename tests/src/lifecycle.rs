@@ -60,6 +60,7 @@ pub struct Lifecycle {
     pub(crate) chain: Chain,
     prepare: Preparation,
     stays: Predicate,
+    ends: Predicate,
     /// What must live as long as the test.
     kept: Vec<Box<dyn Any>>,
 }
@@ -92,7 +93,13 @@ pub fn tests(
 impl Lifecycle {
     /// Of this network.
     pub fn new(chain: Chain) -> Self {
-        Self { chain, prepare: Box::new(|_, _| Ok(())), stays: Box::new(|_| false), kept: Vec::new() }
+        Self {
+            chain,
+            prepare: Box::new(|_, _| Ok(())),
+            stays: Box::new(|_| false),
+            ends: Box::new(|_| false),
+            kept: Vec::new(),
+        }
     }
 
     /// Done for each new container before its ADD: what the administrator or the runtime provides.
@@ -105,6 +112,13 @@ impl Lifecycle {
     /// attachment leaves for all others, such as a bridge, and the mark of the last address given out.
     pub fn may_change(mut self, stays: impl Fn(&str) -> bool + 'static) -> Self {
         self.stays = Box::new(stays);
+        self
+    }
+
+    /// Parts of the [`Snapshot`] that may end with a container's namespace, such as a device of the host's that was moved
+    /// there and is none of hardware.
+    pub fn may_end_with_container(mut self, ends: impl Fn(&str) -> bool + 'static) -> Self {
+        self.ends = Box::new(ends);
         self
     }
 
@@ -148,6 +162,11 @@ impl Lifecycle {
                 || (self.stays)(name)
         };
         Ok(Snapshot::take(containers)?.with_processes()?.without(changes))
+    }
+
+    /// What is there, without what may change and what may end with a container.
+    pub(crate) fn state_without_containers(&self) -> Result<Snapshot> {
+        Ok(self.state(&[])?.without(&self.ends))
     }
 
     fn end(&self, host: &Host, name: &str, way: Way) -> Result<()> {

@@ -4,6 +4,7 @@
 //! what a runtime does next: DEL, or the end of the container and GC. After that everything is as before, and the next
 //! ADD works.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(4);
 const MOST_FAILURES: usize = 12;
 
 const FAULTS: [&str; 4] = ["error", "trap", "kill-before", "kill-after"];
+
+/// What `weir exec` says where the command has ended before the call with the fault.
+const UNREACHED: &str = "had no effect";
 
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
@@ -66,18 +70,38 @@ struct Step {
     name: String,
 }
 
-/// Four tests: faults of ADD and of DEL, with DEL after them and with GC. The first `behind` plugins of the chain are
-/// there for the others and run without faults.
+/// The plugins at the front of a chain that run without faults: they are there for the others.
+#[derive(Debug, Clone, Copy)]
+pub struct Front {
+    plugins: usize,
+    /// DEL that comes after a fault leaves them, as far as the container lives on.
+    stays: bool,
+}
+
+impl Front {
+    /// Faults come in all plugins.
+    pub const NONE: Self = Self { plugins: 0, stays: false };
+    /// The first plugin's interface stays from case to case.
+    pub const STAYS: Self = Self { plugins: 1, stays: true };
+    /// The first plugin's interface comes and goes with the others: for plugins whose work ends with the interface.
+    pub const GOES: Self = Self { plugins: 1, stays: false };
+
+    fn staying(self) -> usize {
+        if self.stays { self.plugins } else { 0 }
+    }
+}
+
+/// Four tests: faults of ADD and of DEL, with DEL after them and with GC.
 pub fn tests(
     name: &'static str,
-    behind: usize,
+    front: Front,
     life: impl Fn(&Host) -> Result<Lifecycle> + Copy + Send + 'static,
 ) -> Vec<Test> {
     let mut tests = Vec::new();
     for command in [Command::Add, Command::Del] {
         for ending in [Ending::Del, Ending::Gc] {
             tests.push(test(format!("{name}_{command}_with_faults_then_{ending}"), move |host| {
-                Sweep { host, life: life(host)?, behind, command, ending, name }.run()
+                Sweep { host, life: life(host)?, front, command, ending, name, unreached: Cell::default() }.run()
             }));
         }
     }
@@ -91,7 +115,16 @@ pub fn without_calls(
 ) -> Vec<Test> {
     vec![test(format!("{name}_makes_no_host_calls"), move |host| {
         for command in [Command::Add, Command::Del] {
-            let steps = Sweep { host, life: life(host)?, behind: 0, command, ending: Ending::Del, name }.steps()?;
+            let steps = Sweep {
+                host,
+                life: life(host)?,
+                front: Front::NONE,
+                command,
+                ending: Ending::Del,
+                name,
+                unreached: Cell::default(),
+            }
+            .steps()?;
             ensure!(steps.is_empty(), "{command} makes {} host calls", steps.len());
         }
         Ok(())
@@ -106,10 +139,11 @@ pub fn print_total() {
 struct Sweep<'a> {
     host: &'a Host,
     life: Lifecycle,
-    behind: usize,
+    front: Front,
     command: Command,
     ending: Ending,
     name: &'static str,
+    unreached: Cell<usize>,
 }
 
 impl Sweep<'_> {
@@ -141,6 +175,8 @@ impl Sweep<'_> {
             failures.len(),
             start.elapsed().as_secs_f64(),
         );
+        let unreached = self.unreached.get();
+        ensure!(unreached * 10 <= cases.len(), "{unreached} of {} faults came too late to do anything", cases.len());
         ensure!(failures.is_empty(), "{} of {} cases:\n{}", failures.len(), cases.len(), failures.join("\n"));
         Ok(())
     }
@@ -153,7 +189,7 @@ impl Sweep<'_> {
         let mut count = |command: Command, plugin: usize, answer: Answer| -> Result<Value> {
             let result = answer.ok().with_context(|| format!("a clean {command}"))?;
             let names = std::fs::read_to_string(&file).context("read the names of host calls")?;
-            if command == self.command && plugin >= self.behind {
+            if command == self.command && plugin >= self.front.plugins {
                 steps.extend(names.lines().zip(1..).map(|(name, number)| Step {
                     plugin,
                     number,
@@ -179,51 +215,48 @@ impl Sweep<'_> {
         Ok(steps)
     }
 
-    /// All cases in one container; the plugins in front stay as they are.
+    /// All cases in one container, or in another after one that has left something over.
     fn deleted(&self, cases: &[(&Step, &str)]) -> Result<Vec<String>> {
-        let container = self.life.container(self.host, "one")?;
-        let before = self.add(&container, 0..self.behind, &Value::Null)?;
-        let state = || self.life.state(&[&container]);
-        // Once more in this container, as not everything in a fresh one comes back as it was.
-        let result = self.add(&container, self.behind.., &before).context("a clean ADD")?;
-        self.del(&container, &result).context("a clean DEL")?;
-        let (mut base, mut failures) = (state()?, Vec::new());
-        for (step, fault) in cases {
-            let case = || -> Result<()> {
-                let result = self.faulted(&container, &before, step, fault)?;
-                self.del(&container, &result).context("DEL after it")
-            };
-            let next = || -> Result<()> {
-                let result = self.add(&container, self.behind.., &before).context("the next ADD")?;
+        let (mut failures, mut cases) = (Vec::new(), cases.iter().peekable());
+        while cases.peek().is_some() && failures.len() < MOST_FAILURES {
+            let container = self.life.container(self.host, &format!("one{}", failures.len()))?;
+            let before = self.add(&container, 0..self.front.staying(), &Value::Null)?;
+            let state = || self.life.state(&[&container]);
+            let add_and_del = || -> Result<()> {
+                let result = self.add(&container, self.front.staying().., &before).context("the next ADD")?;
                 self.del(&container, &result).context("the next DEL")
             };
-            let outcome = case().and_then(|()| same(&base, state)).and_then(|()| next());
-            if let Err(error) = outcome {
-                failures.push(self.describe(step, fault, &error));
-                if failures.len() >= MOST_FAILURES {
-                    break;
-                }
-                // What is left over now must not be taken for what the next cases leave.
-                let _ = self.del(&container, &Value::Null);
-                base = state()?;
+            // Not everything in a fresh one comes back as it was.
+            add_and_del()?;
+            let base = state()?;
+            let failure = cases.by_ref().find_map(|(step, fault)| {
+                let case = || -> Result<()> {
+                    let result = self.faulted(&container, &before, step, fault)?;
+                    self.del(&container, &result).context("DEL after it")?;
+                    same(&base, state)?;
+                    add_and_del()
+                };
+                case().err().map(|error| self.describe(step, fault, &error))
+            });
+            if failure.is_none() {
+                same(&base, state).context("after the last DEL")?;
             }
+            failures.extend(failure);
+            // What is left over now must not be taken for what the next cases leave.
+            let _ = self.life.chain.del(&container, &before);
+            container.unmount()?;
         }
-        if failures.is_empty() {
-            same(&base, state).context("after the last DEL")?;
-        }
-        self.life.chain.del(&container, &before).context("the last DEL")?;
-        container.unmount()?;
         Ok(failures)
     }
 
     /// A container for each case, gone before GC.
     fn collected(&self, cases: &[(&Step, &str)]) -> Result<Vec<String>> {
-        let state = || self.life.state(&[]);
+        let state = || self.life.state_without_containers();
         let (mut base, mut failures) = (state()?, Vec::new());
         for (number, (step, fault)) in cases.iter().enumerate() {
             let case = || -> Result<()> {
                 let container = self.life.container(self.host, &format!("c{number}"))?;
-                let before = self.add(&container, 0..self.behind, &Value::Null)?;
+                let before = self.add(&container, 0..self.front.staying(), &Value::Null)?;
                 let faulted = self.faulted(&container, &before, step, fault);
                 container.unmount()?;
                 faulted?;
@@ -256,18 +289,20 @@ impl Sweep<'_> {
         let run = |command: &str, result: &Value| -> Result<Option<Value>> {
             let plugin = self.life.chain.plugins.get(step.plugin).context("no such plugin")?;
             let answer = self.life.chain.call(command, plugin, result)?.container(container);
-            judge(&answer.exec(&["--fault", &option])?.run()?, fault)
+            let answer = answer.exec(&["--fault", &option])?.run()?;
+            self.unreached.set(self.unreached.get() + usize::from(answer.stderr.contains(UNREACHED)));
+            judge(&answer, fault)
         };
         match self.command {
             Command::Add => {
-                let result = self.add(container, self.behind..step.plugin, before)?;
+                let result = self.add(container, self.front.staying()..step.plugin, before)?;
                 match run("ADD", &result)? {
                     Some(result) => self.add(container, step.plugin.saturating_add(1).., &result),
                     None => Ok(Value::Null),
                 }
             }
             Command::Del => {
-                let result = self.add(container, self.behind.., before)?;
+                let result = self.add(container, self.front.staying().., before)?;
                 for plugin in self.life.chain.plugins.iter().skip(step.plugin.saturating_add(1)).rev() {
                     self.life.chain.call("DEL", plugin, &result)?.container(container).ok()?;
                 }
@@ -286,9 +321,9 @@ impl Sweep<'_> {
         Ok(result)
     }
 
-    /// DEL of the plugins that faults are put into.
+    /// DEL of all plugins but those that stay.
     fn del(&self, container: &Container, result: &Value) -> Result<()> {
-        for plugin in self.life.chain.plugins.iter().skip(self.behind).rev() {
+        for plugin in self.life.chain.plugins.iter().skip(self.front.staying()).rev() {
             self.life.chain.call("DEL", plugin, result)?.container(container).ok()?;
         }
         Ok(())
@@ -297,6 +332,10 @@ impl Sweep<'_> {
 
 /// What came of the fault: a result where the plugin does without the call, none where it failed as it should.
 fn judge(answer: &Answer, fault: &str) -> Result<Option<Value>> {
+    // One that looks around makes more calls where there is more to see.
+    if answer.stderr.contains(UNREACHED) {
+        return answer.ok().map(Some);
+    }
     if fault.starts_with("kill") {
         ensure!(answer.status.is_none(), "{fault} did not end the process: {answer:?}");
         return Ok(None);

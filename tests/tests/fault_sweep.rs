@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use serde_json::{Value, json};
 use weir_tests::configs::{bridge, host_local, portmap, tuning, with};
+use weir_tests::sweep::Front;
 use weir_tests::{Chain, Container, Host, Lifecycle, Programs, Test, dhcp, run, sweep};
 
 fn main() -> ExitCode {
@@ -32,7 +33,7 @@ fn addresses_of(number: u8) -> Value {
 
 /// Plugins that make an interface.
 fn interfaces() -> Vec<Test> {
-    let mut tests = sweep::tests("loopback", 0, |_| {
+    let mut tests = sweep::tests("loopback", Front::NONE, |_| {
         // As a runtime hands it over. What `lo` gets when it comes up does not all go when it goes down.
         let prepared = network(&[json!({"type": "loopback"})])?
             .prepare(|_, container| container.run("ip", ["link", "set", "lo", "down"]).map(drop));
@@ -41,53 +42,60 @@ fn interfaces() -> Vec<Test> {
     });
     for backend in ["nftables", "iptables"] {
         let name = if backend == "nftables" { "bridge" } else { "bridge_iptables" };
-        tests.extend(sweep::tests(name, 0, move |_| {
+        tests.extend(sweep::tests(name, Front::NONE, move |_| {
             let keys = json!({
                 "ipMasq": true, "ipMasqBackend": backend, "macspoofchk": backend == "nftables", "hairpinMode": true,
-                "vlan": 7,
             });
-            let keys = if backend == "nftables" { keys } else { with(&keys, json!({"vlan": 0})) };
             network(&[with(&bridge(&["10.40.0.0/24", "fd00:40::/64"]), keys)])
         }));
         let name = if backend == "nftables" { "ptp" } else { "ptp_iptables" };
-        tests.extend(sweep::tests(name, 0, move |host| {
+        tests.extend(sweep::tests(name, Front::NONE, move |host| {
             let outside = host.outside()?;
             let keys = json!({"type": "ptp", "ipam": addresses_of(41), "ipMasq": true, "ipMasqBackend": backend});
             Ok(network(&[keys])?.keep(outside))
         }));
     }
-    tests.extend(sweep::tests("macvlan", 0, |host| {
+    tests.extend(sweep::tests("bridge_vlan", Front::NONE, |host| {
+        host.require_link("bridge", &["vlan_filtering", "1"])?;
+        network(&[
+            json!({"type": "bridge", "bridge": "cni0", "vlan": 7, "vlanTrunk": [{"id": 9}], "ipam": addresses_of(40)}),
+        ])
+    }));
+    tests.extend(sweep::tests("macvlan", Front::NONE, |host| {
         let neighbour = lan::lan(host)?;
         Ok(network(&[json!({"type": "macvlan", "master": "nic0", "ipam": lan::addresses()})])?.keep(neighbour))
     }));
-    tests.extend(sweep::tests("ipvlan", 0, |host| {
+    tests.extend(sweep::tests("ipvlan", Front::NONE, |host| {
         let neighbour = lan::lan(host)?;
         host.require_link("ipvlan", &["link", "nic0"])?;
         Ok(network(&[json!({"type": "ipvlan", "master": "nic0", "ipam": lan::addresses()})])?.keep(neighbour))
     }));
-    tests.extend(sweep::tests("vlan", 0, |host| {
+    tests.extend(sweep::tests("vlan", Front::NONE, |host| {
         let neighbour = lan::lan(host)?;
         host.require_link("vlan", &["link", "nic0", "id", "5"])?;
         Ok(network(&[json!({"type": "vlan", "master": "nic0", "vlanId": 5, "ipam": addresses_of(45)})])?
             .keep(neighbour))
     }));
-    tests.extend(sweep::tests("tap", 0, |_| {
+    tests.extend(sweep::tests("tap", Front::NONE, |_| {
         weir_tests::host::require_tap()?;
         let plugin = json!({"type": "tap", "bridge": "br0", "multiQueue": true, "ipam": addresses_of(47)});
         // A bridge has the hardware address and the limits of its ports.
         Ok(network(&[plugin])?.prepare(|_, container| switch(container)).may_change(|name| name.contains("\"br0\"")))
     }));
-    tests.extend(sweep::tests("dummy", 0, |host| {
+    tests.extend(sweep::tests("dummy", Front::NONE, |host| {
         host.require_link("dummy", &[])?;
         network(&[json!({"type": "dummy", "ipam": addresses_of(45)})])
     }));
-    tests.extend(sweep::tests("host-device", 0, |_| {
+    tests.extend(sweep::tests("host-device", Front::NONE, |_| {
         let prepare = |host: &Host, _: &Container| if host.has_link("dev0") { Ok(()) } else { device(host) };
         let of_device = |name: &str| name.contains("peer0");
         let plugin = json!({"type": "host-device", "device": "dev0", "ipam": addresses_of(60)});
-        Ok(network(&[plugin])?.prepare(prepare).may_change(of_device))
+        Ok(network(&[plugin])?
+            .prepare(prepare)
+            .may_change(of_device)
+            .may_end_with_container(|name| name.contains("dev0")))
     }));
-    tests.extend(sweep::tests("flannel", 0, |_| {
+    tests.extend(sweep::tests("flannel", Front::NONE, |_| {
         std::fs::create_dir_all("/run/flannel")?;
         let subnets = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24\nFLANNEL_MTU=1450\n\
             FLANNEL_IPV6_NETWORK=fd00:244::/48\nFLANNEL_IPV6_SUBNET=fd00:244:0:3::1/64\nFLANNEL_IPMASQ=false\n";
@@ -113,13 +121,14 @@ fn device(host: &Host) -> Result<()> {
 
 /// IPAM plugins.
 fn addresses() -> Vec<Test> {
-    let mut tests =
-        sweep::tests("host-local", 0, |_| network(&[json!({"type": "host-local", "ipam": addresses_of(41)})]));
+    let mut tests = sweep::tests("host-local", Front::NONE, |_| {
+        network(&[json!({"type": "host-local", "ipam": addresses_of(41)})])
+    });
     tests.extend(sweep::without_calls("static", |_| {
         let addresses = json!([{"address": "10.43.0.2/24", "gateway": "10.43.0.1"}, {"address": "fd00:43::2/64"}]);
         network(&[json!({"type": "static", "ipam": {"type": "static", "addresses": addresses}})])
     }));
-    tests.extend(sweep::tests("dhcp", 0, |host| {
+    tests.extend(sweep::tests("dhcp", Front::NONE, |host| {
         dhcp::bridge(host)?;
         let (server, daemon) = (dhcp::dnsmasq("10.60.0.10,10.60.0.99", &[])?, dhcp::daemon(&[])?);
         let plugin = json!({"type": "bridge", "bridge": dhcp::BRIDGE, "ipam": {"type": "dhcp"}});
@@ -136,29 +145,29 @@ fn behind_bridge() -> Vec<Test> {
     for (backend, portmap_name, firewall_name) in
         [("nftables", "portmap", "firewall"), ("iptables", "portmap_iptables", "firewall_iptables")]
     {
-        tests.extend(sweep::tests(portmap_name, 1, move |_| {
+        tests.extend(sweep::tests(portmap_name, Front::STAYS, move |_| {
             let chain = Chain::new(&Programs::weir()?, "net", &[plain(), portmap(backend)]).capabilities(ports());
             Ok(Lifecycle::new(chain))
         }));
-        tests.extend(sweep::tests(firewall_name, 1, move |_| {
+        tests.extend(sweep::tests(firewall_name, Front::STAYS, move |_| {
             network(&[plain(), json!({"type": "firewall", "backend": backend, "ingressPolicy": "isolated"})])
         }));
     }
-    tests.extend(sweep::tests("tuning", 1, move |_| {
+    tests.extend(sweep::tests("tuning", Front::GOES, move |_| {
         network(&[plain(), with(&tuning(), json!({"mtu": 1400, "promisc": true}))])
     }));
-    tests.extend(sweep::tests("sbr", 1, move |_| network(&[plain(), json!({"type": "sbr"})])));
-    tests.extend(sweep::tests("bandwidth", 1, move |host| {
+    tests.extend(sweep::tests("sbr", Front::GOES, move |_| network(&[plain(), json!({"type": "sbr"})])));
+    tests.extend(sweep::tests("bandwidth", Front::STAYS, move |host| {
         host.require_link("ifb", &[])?;
         network(&[plain(), limits()])
     }));
-    tests.extend(sweep::tests("vrf", 1, move |host| {
+    tests.extend(sweep::tests("vrf", Front::GOES, move |host| {
         host.require_link("vrf", &["table", "10"])?;
         // With the first VRF of a namespace the kernel makes the rule that leads to the tables of VRFs, for good.
         let life = network(&[plain(), json!({"type": "vrf", "vrfname": "red"})])?;
         Ok(life.may_change(|name| name.contains(": rule ") && name.contains(" 1000 ")))
     }));
-    tests.extend(sweep::tests("weir-debug", 1, move |_| {
+    tests.extend(sweep::tests("weir-debug", Front::STAYS, move |_| {
         network(&[plain(), json!({"type": "weir-debug", "dataDir": "/run/cni/debug"})])
     }));
     tests
@@ -182,7 +191,7 @@ fn limits() -> Value {
 fn chains() -> Vec<Test> {
     let mut tests = Vec::new();
     for (backend, name) in [("nftables", "chain_of_five"), ("iptables", "chain_of_five_iptables")] {
-        tests.extend(sweep::tests(name, 0, move |host| {
+        tests.extend(sweep::tests(name, Front::NONE, move |host| {
             host.require_link("ifb", &[])?;
             let keys = json!({"ipMasq": true, "ipMasqBackend": backend, "macspoofchk": backend == "nftables"});
             let firewall = json!({"type": "firewall", "backend": backend, "ingressPolicy": "same-bridge"});

@@ -33,7 +33,7 @@ impl Switch {
             if attempt < ATTEMPTS && is_gone(&link) {
                 continue;
             }
-            if let (true, Err(failure)) = (is_new, delete_unused(&link)) {
+            if is_new && let Err(failure) = delete_unused(&link) {
                 weir_sdk::error!("remove {} again: {}", config.bridge, failure.message);
             }
             return Err(error);

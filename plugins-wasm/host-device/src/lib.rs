@@ -98,7 +98,8 @@ fn add_userspace(request: &Request, config: &Config) -> Result<AddResult> {
 }
 
 /// DEL: the device goes back to the host, if it is in the container; otherwise the kernel may have brought it back already,
-/// under its name in the container.
+/// under its name in the container. Where its names cannot be read the device goes back all the same, and the next DEL gives
+/// it its alias.
 fn take_back(request: &Request) -> Result<()> {
     let saved = Saved::load();
     let host = host()?;
@@ -109,14 +110,22 @@ fn take_back(request: &Request) -> Result<()> {
         // With a driver for userspace nothing was moved, so an interface of this name is somebody else's.
         let is_userspace = || Config::load(request).and_then(|config| find::is_userspace(&config)).unwrap_or(false);
         let guess = || if is_userspace() { None } else { Saved::guess(request, &link) };
-        let Some(saved) = saved.or_else(guess) else {
-            debug!("{name} in the container is no device of the host");
-            return Ok(());
+        let names = match &saved {
+            Ok(Some(saved)) => Some(saved.clone()),
+            Ok(None) => guess(),
+            Err(_) => guess().map(Saved::marked),
         };
-        transfer::to_host(link, &host, &saved)?;
-    } else if let Some(saved) = saved.or_else(|| Saved::of_configuration(&request.raw_config)) {
+        match names {
+            Some(names) => drop(transfer::to_host(link, &host, &names)?),
+            None => {
+                debug!("{name} in the container is no device of the host");
+                return saved.map(drop);
+            }
+        }
+    } else if let Some(saved) = saved.clone()?.or_else(|| Saved::of_configuration(&request.raw_config)) {
         transfer::recover(&host, &saved)?;
     }
+    saved?;
     Saved::remove()
 }
 

@@ -45,15 +45,15 @@ impl Saved {
         Ok(state::save(None, &text).context("write down the names of the device")?)
     }
 
-    /// Read the file. One that cannot be read counts as none: the alias has the most important part.
-    pub(crate) fn load() -> Option<Self> {
-        match state::load(None) {
-            Ok(text) => text.and_then(|text| Self::parse(&text)),
-            Err(failure) => {
-                warn!("{}", failure.message);
-                None
-            }
-        }
+    /// Read the file. One that is damaged counts as none: the alias has the most important part.
+    pub(crate) fn load() -> Result<Option<Self>> {
+        let text = state::load(None).context("read the names of the device")?;
+        Ok(text.and_then(|text| Self::parse(&text)))
+    }
+
+    /// The same, with the alias that the device has in the container: on the host it marks one that is not as it was.
+    pub(crate) fn marked(self) -> Self {
+        Self { alias: self.device.clone(), ..self }
     }
 
     fn parse(text: &[u8]) -> Option<Self> {

@@ -262,6 +262,18 @@ fn a_device_that_cannot_be_moved_back_is_an_error_and_addresses_are_given_back()
 }
 
 #[test]
+fn a_device_whose_names_cannot_be_read_goes_back_and_gets_its_alias_with_the_next_del() {
+    let world = world();
+    world.add::<HostDevice>(&by_name()).unwrap();
+    world.fail_call("attachment-state.load", 1, weir_sdk::FailureKind::Io);
+    assert!(world.del::<HostDevice>(&by_name()).is_err());
+    assert!(world.host().link("ens5").is_some());
+    world.heal();
+    world.del::<HostDevice>(&by_name()).unwrap();
+    assert_home(&world, false, "DEL again");
+}
+
+#[test]
 fn status_is_that_of_ipam() {
     let world = world();
     let keys = config(json!({"ipam": {"type": "pool"}, "capabilities": {"deviceID": true}}));

@@ -89,6 +89,21 @@ fn a_failed_add_leaves_a_bridge_that_others_made_or_use() {
     assert!(world.add::<Bridge>(&with_ipam("")).is_err());
     assert!(world.host().link("cni0").is_some());
 
+    for nth in 1.. {
+        let (world, _) = world_with_ipam(DUAL);
+        let index = |world: &World| world.host().link("cni0").map(|link| link.index);
+        world.host().add_bridge("cni0", BridgeOptions::default());
+        let before = index(&world);
+        world.fail_nth(nth, FailureKind::Io);
+        let outcome = world.add::<Bridge>(&with_ipam(""));
+        let failed = world.calls().get(nth - 1).cloned();
+        assert_eq!(index(&world), before, "call {nth}: {failed:?}");
+        if failed.is_none() {
+            assert!(outcome.is_ok());
+            break;
+        }
+    }
+
     // Another ADD attaches its container to the new bridge while this one asks for addresses.
     let world = Rc::new(World::new());
     let other = Rc::clone(&world);
