@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::Directory;
+use super::{Directory, is_file_name};
 use crate::compiler::read_component;
 use crate::registry::{Grants, Manifest};
 
@@ -62,10 +62,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         println!("may delegate to native plugins: {}", grants.native_delegates.join(", "));
     }
     Ok(())
-}
-
-fn is_file_name(plugin: &Path) -> bool {
-    plugin.components().count() > 1 || plugin.extension().is_some_and(|e| e == "wasm")
 }
 
 fn of_file(path: &Path) -> anyhow::Result<Report> {

@@ -1,19 +1,23 @@
 //! `weir install`.
 
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
 use super::Directory;
-use crate::compiler::{InstallOptions, install};
-use crate::registry::Manifest;
+use super::consent::{self, Given};
+use super::grants;
+use crate::compiler::{Candidate, InstallOptions, install};
 
 /// Arguments of `weir install`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
     directory: Directory,
+    /// Grant what this file says: JSON, as `weir grant NAME --show` prints it. It may hold less than the manifest asks
+    /// for, and never more.
+    #[arg(long, value_name = "FILE", conflicts_with = "grant_requested")]
+    grant: Option<PathBuf>,
     /// Grant each plugin what its manifest asks for, without asking.
     #[arg(long)]
     grant_requested: bool,
@@ -41,20 +45,25 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(path) => path.clone(),
         None => find_host_binary(&compiler)?,
     };
-    let options = InstallOptions {
-        host_binary,
-        compiler,
-        overwrite_native: arguments.overwrite_native,
-        allow_native: arguments.allow_native.clone(),
+    let options = InstallOptions { host_binary, compiler, overwrite_native: arguments.overwrite_native };
+    let file = arguments.grant.as_deref().map(grants::read_file).transpose()?;
+    let given = match &file {
+        Some(grants) => Given::File(grants),
+        None if arguments.grant_requested => Given::Requested,
+        None => Given::No,
     };
+    if file.is_some() && arguments.components.len() > 1 {
+        bail!("--grant FILE is for one plugin; install the others by themselves");
+    }
     for component in &arguments.components {
-        let grant = |manifest: &Manifest, imports: &[String]| consent(arguments.grant_requested, manifest, imports);
-        let installed = install(&registry, component, &options, grant)?;
+        let decide = |candidate: &Candidate<'_>| consent::decide(candidate, given, &arguments.allow_native);
+        let installed = install(&registry, component, &options, decide)?;
         let name = &installed.entry.name;
         println!("installed {name} {} into {}", installed.entry.manifest.version, registry.bin_dir().display());
         if installed.native_kept {
             println!("  a native plugin {name} is there and stays; --overwrite-native replaces it");
         }
+        grants::warn_of_missing(&installed.entry);
     }
     Ok(())
 }
@@ -69,25 +78,4 @@ fn find_host_binary(compiler: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     bail!("weir-cni is not at {} or {}; --host-binary names it", candidates[0].display(), candidates[1].display())
-}
-
-/// What the operator allows: all that is asked for, or nothing.
-fn consent(granted: bool, manifest: &Manifest, imports: &[String]) -> Option<Vec<String>> {
-    if granted || manifest.needs.is_empty() {
-        return Some(imports.to_vec());
-    }
-    eprintln!("{} {}: {}", manifest.name, manifest.version, manifest.description);
-    eprintln!("It asks for:");
-    for need in &manifest.needs {
-        eprintln!("  {:<20} {}", need.interface, need.reason);
-    }
-    if !std::io::stdin().is_terminal() {
-        eprintln!("There is no terminal to ask on; --grant-requested grants this.");
-        return None;
-    }
-    eprint!("Grant this? [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).ok()?;
-    matches!(answer.trim(), "y" | "Y" | "yes").then(|| imports.to_vec())
 }

@@ -1,12 +1,17 @@
 //! The command `weir`: for operators and authors of plugins.
 
+mod consent;
 mod dhcp_daemon;
+mod diff;
 mod exec;
+mod explain;
+mod grants;
 mod inspect;
 mod install;
+mod lines;
 mod list;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -31,6 +36,14 @@ enum Command {
     List(Directory),
     /// Show what a plugin is, what it asks for and what it was granted.
     Inspect(inspect::Arguments),
+    /// Grant a plugin more or something else; print what it was granted.
+    Grant(grants::GrantArguments),
+    /// Take away what a plugin was granted.
+    Revoke(grants::RevokeArguments),
+    /// Compare what two versions of a plugin ask for. Exit status 1: the new one asks for more; 2: it could not be found out.
+    Diff(diff::Arguments),
+    /// Show what a plugin imports and asks for, whether it was granted, and by which line of which file.
+    Explain(explain::Arguments),
     /// Remove plugins from a directory. Native plugins are not touched.
     Remove {
         #[command(flatten)]
@@ -68,15 +81,20 @@ impl Directory {
     }
 }
 
+/// Whether an argument is the path of a component, rather than the name of an installed plugin.
+fn is_file_name(plugin: &Path) -> bool {
+    plugin.components().count() > 1 || plugin.extension().is_some_and(|e| e == "wasm")
+}
+
 /// Serve the command line. Exit status: 0 done, 1 failed, 2 wrong arguments.
 pub fn main() -> ExitCode {
-    match run(Arguments::parse().command) {
-        Ok(status) => status,
-        Err(error) => {
-            eprintln!("weir: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    let command = Arguments::parse().command;
+    // As `diff` has it: 1 is an answer, so trouble is something else.
+    let trouble = if matches!(command, Command::Diff(_)) { ExitCode::from(2) } else { ExitCode::FAILURE };
+    run(command).unwrap_or_else(|error| {
+        eprintln!("weir: {error:#}");
+        trouble
+    })
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
@@ -87,6 +105,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::List(directory) => list::run(&directory.registry()?),
         Command::DhcpDaemon(arguments) => dhcp_daemon::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Grant(arguments) => grants::grant(&arguments),
+        Command::Revoke(arguments) => grants::revoke(&arguments),
+        Command::Diff(arguments) => return diff::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Remove { directory, names } => {
             let registry = directory.registry()?;
             for name in &names {

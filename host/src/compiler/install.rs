@@ -20,8 +20,17 @@ pub struct InstallOptions {
     pub compiler: PathBuf,
     /// Take the place of a native plugin of the same name.
     pub overwrite_native: bool,
-    /// Types of native plugins that the installed plugins may delegate to.
-    pub allow_native: Vec<String>,
+}
+
+/// A component about to be installed, for the operator to decide on.
+#[derive(Debug)]
+pub struct Candidate<'a> {
+    /// What it says of itself and asks for.
+    pub manifest: &'a Manifest,
+    /// SHA-256 of the component, in hexadecimal.
+    pub digest: &'a str,
+    /// The plugin of this name that is installed.
+    pub installed: Option<&'a Entry>,
 }
 
 /// What was installed.
@@ -56,14 +65,24 @@ pub enum InstallError {
         reason: String,
     },
     /// The operator did not agree.
-    #[error("plugin {name} was not granted what it asks for, so it was not installed")]
+    #[error("plugin {name} was not installed: {reason}")]
     NotGranted {
         /// Plugin name.
         name: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The grant holds what the manifest does not ask for.
+    #[error("plugin {name} was not installed: its manifest does not ask for {surplus}, so that is not granted")]
+    GrantsTooMuch {
+        /// Plugin name.
+        name: String,
+        /// What is too much.
+        surplus: String,
     },
 }
 
-/// Install one component. `grant` decides what it may do; none means no.
+/// Install one component. `decide` says what it may do, or why it is not to be installed.
 ///
 /// # Errors
 /// Where a file cannot be read or written, the component is none, or the grant was refused.
@@ -71,25 +90,32 @@ pub fn install(
     registry: &Registry,
     component: &Path,
     options: &InstallOptions,
-    grant: impl FnOnce(&Manifest, &[String]) -> Option<Vec<String>>,
+    decide: impl FnOnce(&Candidate<'_>) -> Result<Grants, String>,
 ) -> Result<Installed, InstallError> {
     let bytes = fs::read(component).map_err(|e| RegistryError::io("read", component, e))?;
     let facts = read_component(&bytes)
         .map_err(|source| InstallError::Component { path: component.display().to_string(), source })?;
     let name = facts.manifest.name.clone();
-    let Some(interfaces) = grant(&facts.manifest, &facts.imports) else {
-        return Err(InstallError::NotGranted { name });
+    let digest = sha256(&bytes);
+    let installed = registry.read_entry(&name).ok();
+    let candidate = Candidate { manifest: &facts.manifest, digest: &digest, installed: installed.as_ref() };
+    let grants = match decide(&candidate) {
+        Ok(grants) => grants,
+        Err(reason) => return Err(InstallError::NotGranted { name, reason }),
     };
+    let surplus = match facts.manifest.surplus(&grants) {
+        Ok(surplus) => surplus,
+        Err(reason) => return Err(InstallError::NotGranted { name, reason }),
+    };
+    if !surplus.is_empty() {
+        let surplus: Vec<String> = surplus.iter().map(ToString::to_string).collect();
+        return Err(InstallError::GrantsTooMuch { name, surplus: surplus.join(", ") });
+    }
     for directory in ["plugins", "components", "compiled", "bin"] {
         files::create_directory(&registry.root().join(directory))?;
     }
     install_binaries(registry, options)?;
-    let digest = sha256(&bytes);
     files::replace(&registry.component_path(&digest), &bytes, 0o644)?;
-    let mut native_delegates = options.allow_native.clone();
-    native_delegates.sort();
-    native_delegates.dedup();
-    let grants = Grants { interfaces, native_delegates, ..Grants::default() };
     let mut entry = Entry::new(facts.manifest, digest, facts.imports, !facts.wasi_imports.is_empty(), grants);
     compile(registry, &mut entry, &bytes)?;
     write_entry(registry, &entry)?;
@@ -126,7 +152,11 @@ fn compile(registry: &Registry, entry: &mut Entry, component: &[u8]) -> Result<(
     Ok(())
 }
 
-fn write_entry(registry: &Registry, entry: &Entry) -> Result<(), RegistryError> {
+/// Write the entry of a plugin, in one step.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn write_entry(registry: &Registry, entry: &Entry) -> Result<(), RegistryError> {
     let path = registry.entry_path(&entry.name);
     let mut text = serde_json::to_vec_pretty(entry)
         .map_err(|e| RegistryError::Damaged { path: path.display().to_string(), reason: e.to_string() })?;

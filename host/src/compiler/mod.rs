@@ -7,5 +7,5 @@ mod install;
 mod pack;
 
 pub use component::{ComponentError, ComponentFacts, read_component};
-pub use install::{InstallError, InstallOptions, Installed, install, recompile_stale, remove};
+pub use install::{Candidate, InstallError, InstallOptions, Installed, install, recompile_stale, remove, write_entry};
 pub use pack::pack;

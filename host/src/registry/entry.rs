@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Grants, Manifest};
 
-/// The only shape of entries so far.
-const ENTRY_VERSION: u32 = 1;
+/// The shape of entries. Those of version 1 are of plugins that could not ask for objects, and are granted none.
+const ENTRY_VERSION: u32 = 2;
 
 /// One installed plugin.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,8 +77,8 @@ impl Entry {
 
     pub(crate) fn parse(text: &[u8]) -> Result<Self, String> {
         let entry: Self = serde_json::from_slice(text).map_err(|e| e.to_string())?;
-        if entry.entry_version != ENTRY_VERSION {
-            return Err(format!("entry version {}, this host knows {ENTRY_VERSION}", entry.entry_version));
+        if entry.entry_version != ENTRY_VERSION && entry.entry_version != 1 {
+            return Err(format!("entry version {}, this host knows 1 and {ENTRY_VERSION}", entry.entry_version));
         }
         entry.grants.check()?;
         Ok(entry)

@@ -44,6 +44,12 @@ pub struct GrantLine {
     pub value: String,
 }
 
+impl std::fmt::Display for GrantLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.key, self.value)
+    }
+}
+
 impl GrantLine {
     /// The line as a JSON object: what `weir grant --add` takes.
     pub fn fragment(&self) -> String {

@@ -14,6 +14,7 @@ pub mod artifact;
 pub mod entry;
 pub mod grant_values;
 pub mod grants;
+pub mod keys;
 pub mod manifest;
 pub mod policy_file;
 
@@ -23,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use artifact::VerifiedFile;
 pub use entry::{CompiledCode, Entry, Signer};
 pub use grants::{GrantLine, Grants};
-pub use manifest::{Manifest, Need};
+pub use manifest::{Ask, LimitAsk, Manifest, Need};
 pub use policy_file::PolicyFile;
 
 /// What can be wrong with the registry or an entry of it.
@@ -80,6 +81,14 @@ pub enum RegistryError {
         path: String,
         /// Why.
         reason: String,
+    },
+    /// An entry grants what the manifest in it does not ask for.
+    #[error("the entry of plugin {name} grants {surplus}, which its manifest does not ask for; `weir revoke {name} {key} '{value}'` takes it away", key = surplus.key, value = surplus.value)]
+    GrantsTooMuch {
+        /// Plugin name.
+        name: String,
+        /// What is too much.
+        surplus: GrantLine,
     },
     /// An entry or a manifest does not parse.
     #[error("{path} is damaged: {reason}; install the plugin again with `weir install`")]
@@ -163,11 +172,24 @@ impl Registry {
         self.root().join("bin").join("weir")
     }
 
-    /// Read the entry of a plugin. `name` must be a valid plugin name (no separators), which the contract checks.
+    /// The entry of a plugin, for running it. `name` must be a valid plugin name (no separators), which the contract checks.
+    ///
+    /// # Errors
+    /// Where there is none, the file is not trusted or damaged, or it grants what the manifest does not ask for.
+    pub fn entry(&self, name: &str) -> Result<Entry, RegistryError> {
+        let entry = self.read_entry(name)?;
+        let damaged = |reason| RegistryError::Damaged { path: self.entry_path(name).display().to_string(), reason };
+        match entry.manifest.surplus(&entry.grants).map_err(damaged)?.into_iter().next() {
+            None => Ok(entry),
+            Some(surplus) => Err(RegistryError::GrantsTooMuch { name: name.to_owned(), surplus }),
+        }
+    }
+
+    /// The entry of a plugin, for looking at it and for changing what it grants.
     ///
     /// # Errors
     /// Where there is none, or the file is not trusted or damaged.
-    pub fn entry(&self, name: &str) -> Result<Entry, RegistryError> {
+    pub fn read_entry(&self, name: &str) -> Result<Entry, RegistryError> {
         let path = self.entry_path(name);
         let file = match VerifiedFile::open(&path) {
             Err(RegistryError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {

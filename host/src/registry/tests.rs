@@ -164,7 +164,8 @@ fn unknown_fields_of_entries_and_grants_are_errors() {
 
 #[test]
 fn entries_of_other_versions_are_refused() {
-    for version in [0, 2] {
+    assert!(parse_entry(&with(entry(), "entryVersion", json!(2))).is_ok());
+    for version in [0, 3] {
         let error = parse_entry(&with(entry(), "entryVersion", json!(version))).unwrap_err();
         assert!(error.contains(&format!("entry version {version}")), "{error}");
     }
@@ -212,7 +213,9 @@ fn a_good_manifest_is_read() {
 fn a_manifest_that_says_something_unknown_or_nothing_is_refused() {
     let need = |interface: &str| json!({"interface": interface, "reason": "r"});
     for (key, value, reason) in [
-        ("manifestVersion", json!(2), "manifest version 2"),
+        ("manifestVersion", json!(3), "manifest version 3"),
+        ("asks", json!([{"key": "linkKinds", "values": ["veth"], "reason": "r"}]), "version 1 has no asks"),
+        ("limits", json!([{"limit": "fuel", "value": 1, "reason": "r"}]), "version 1 has no"),
         ("cniVersions", json!([]), "cniVersions is empty"),
         ("cniVersions", json!(["9.9.9"]), "9.9.9"),
         ("needs", json!([need("disks")]), "\"disks\", which is no interface"),
@@ -227,6 +230,68 @@ fn a_manifest_that_says_something_unknown_or_nothing_is_refused() {
     }
     let twice = manifest().to_string().replacen('{', r#"{"name": "other", "#, 1);
     assert!(Manifest::parse(twice.as_bytes()).unwrap_err().contains("duplicate field `name`"));
+}
+
+fn manifest_2() -> Value {
+    let ask = |key: &str, values: Value| json!({"key": key, "values": values, "reason": "r"});
+    let asks = [ask("hostLinks", json!(["cni0", "${bridge}"])), ask("hostLinks", json!(["cni0", "veth*"]))];
+    with(with(manifest(), "manifestVersion", json!(2)), "asks", json!(asks))
+}
+
+#[test]
+fn what_a_manifest_asks_for_is_a_grant() {
+    let requested = parse_manifest(&manifest_2()).unwrap().requested().unwrap();
+    let expected = json!({"interfaces": ["links", "log"], "hostLinks": ["cni0", "${bridge}", "veth*"]});
+    assert_eq!(serde_json::to_value(requested).unwrap(), expected);
+    let of_version_1 = parse_manifest(&manifest()).unwrap().requested().unwrap();
+    assert_eq!(serde_json::to_value(of_version_1).unwrap(), json!({"interfaces": ["links", "log"]}));
+}
+
+#[test]
+fn a_manifest_that_asks_for_what_cannot_be_granted_is_refused() {
+    let ask = |key: &str, value: &str| json!([{"key": key, "values": [value], "reason": "r"}]);
+    for (asks, reason) in [
+        (ask("hostDisks", "*"), "\"hostDisks\", which is no key"),
+        (ask("interfaces", "links"), "no key"),
+        (ask("nativeDelegates", "whereabouts"), "no key"),
+        (ask("limits", "fuel"), "no key"),
+        (ask("hostLinks", "a*b"), "cannot be granted"),
+        (ask("hostLinks", ""), "cannot be granted"),
+        (ask("linkKinds", "gre"), "cannot be granted"),
+        (json!([{"key": "hostLinks", "values": "cni0", "reason": "r"}]), "invalid type"),
+        (json!([{"key": "hostLinks", "values": ["cni0"]}]), "missing field `reason`"),
+        (json!([{"key": "hostLinks", "values": vec!["x"; 201], "reason": "r"}]), "201 values"),
+        (json!([{"key": "hostLinks", "values": ["x"], "reason": "\u{1b}[2J"}]), "not for display"),
+        (json!([{"key": "hostLinks", "values": ["x"], "reason": "\u{202e}x"}]), "not for display"),
+        (json!([{"key": "hostLinks", "values": ["x"], "reason": "x".repeat(1001)}]), "longer than 1000"),
+    ] {
+        let error = parse_manifest(&with(manifest_2(), "asks", asks.clone())).unwrap_err();
+        assert!(error.contains(reason), "{asks}: {error}");
+    }
+    let description = with(manifest_2(), "description", json!("a\nb"));
+    assert!(parse_manifest(&description).unwrap_err().contains("not for display"));
+}
+
+#[test]
+fn an_entry_that_grants_what_the_manifest_does_not_ask_for_does_not_run() {
+    let Installed { registry, .. } = &installed();
+    let put = |grants: Value| {
+        let entry = with(with(with(entry(), "entryVersion", json!(2)), "manifest", manifest_2()), "grants", grants);
+        write(&registry.entry_path("bridge"), entry.to_string().as_bytes(), 0o644);
+    };
+    put(json!({"interfaces": ["links", "log"], "hostLinks": ["veth1", "${bridge}"]}));
+    assert!(registry.entry("bridge").is_ok());
+    for (grants, named) in [
+        (json!({"interfaces": ["links", "log", "routes"]}), "interfaces \"routes\""),
+        (json!({"interfaces": ["links", "log"], "hostLinks": ["*"]}), "hostLinks \"*\""),
+        (json!({"interfaces": ["links", "log"], "lowerLinks": ["cni0"]}), "lowerLinks \"cni0\""),
+        (json!({"interfaces": ["links", "log"], "nativeDelegates": ["ipam"]}), "nativeDelegates \"ipam\""),
+    ] {
+        put(grants);
+        let error = registry.entry("bridge").unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains("weir revoke bridge"), "{error}");
+        assert!(registry.read_entry("bridge").is_ok());
+    }
 }
 
 #[test]

@@ -31,6 +31,10 @@ weir_sdk::manifest! {
         traffic_control: "shape, and redirect what the container sends to that device",
         log: "say what could not be removed, where the command goes on",
     },
+    asks: {
+        link_kinds: ["ifb"] => "the device that shapes what the container sends",
+        host_links: ["bwp*"] => "such devices of the reference plugin, and of containers that are gone",
+    },
 }
 
 weir_sdk::export_plugin!(Bandwidth);

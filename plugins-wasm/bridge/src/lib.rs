@@ -29,6 +29,22 @@ weir_sdk::manifest! {
         delegate: "ask the IPAM plugin for addresses",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        link_kinds: ["bridge", "veth"] => "the bridge, and the pair that leads to the container",
+        host_links: ["${bridge}", "cni0"] =>
+            "the bridge, which containers share; cni0 where the configuration names none",
+        host_links: ["${bridge}.*", "cni0.*"] => "the gateway's interface in a VLAN: its number is part of the name",
+        host_sysctls: ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] =>
+            "the host forwards what containers send to their gateway",
+        host_sysctls: ["net/ipv6/conf/${bridge}/accept_ra", "net/ipv6/conf/cni0/accept_ra"] =>
+            "routes of the bridge are set here, not by router advertisements",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        nftables: ["inet cni_plugins_masquerade"] => "masquerade (ipMasq)",
+        nftables: ["bridge nat"] => "the check of hardware addresses (macspoofchk)",
+        iptables: ["nat CNI-*", "nat POSTROUTING:jump"] =>
+            "masquerade by iptables (ipMasqBackend), and what native plugins left",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(Bridge);

@@ -20,6 +20,9 @@ weir_sdk::manifest! {
         dhcp: "gets leases from the daemon, and gives them back",
         log: "tells which leases GC gave back, and what DEL left to the daemon",
     },
+    asks: {
+        directories: ["/run/cni/dhcp.sock", "${ipam.daemonSocketPath}"] => "the socket of the daemon",
+    },
 }
 
 weir_sdk::export_plugin!(Dhcp);

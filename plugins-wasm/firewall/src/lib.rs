@@ -35,6 +35,21 @@ weir_sdk::manifest! {
         links: "see whether a bridge with an ingress policy is still there",
         log: "say what was not done, where that is no reason to fail",
     },
+    asks: {
+        nftables: ["inet cni_firewall", "bridge cni_firewall"] => "ingress policies, and who owns which address",
+        nftables: ["ip *", "ip6 *", "inet *"] =>
+            "accept rules in all chains that drop forwarded packets by default, whoever made them",
+        iptables: [
+            "filter CNI-FORWARD",
+            "filter CNI-ADMIN",
+            "filter ${iptablesAdminChainName}",
+            "filter CNI-ISOLATION-STAGE-1",
+            "filter CNI-ISOLATION-STAGE-2",
+        ] => "accept rules and ingress policies, where iptables is in use",
+        iptables: ["filter FORWARD:jump"] => "so that forwarded packets come to these chains",
+        firewalld_zones: ["trusted", "${firewalldZone}"] =>
+            "the zone that addresses come under; trusted where the configuration names none",
+    },
 }
 
 weir_sdk::export_plugin!(Firewall);

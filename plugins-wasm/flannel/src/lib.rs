@@ -26,6 +26,13 @@ weir_sdk::manifest! {
         container_state: "keep the configuration of that plugin from ADD to DEL",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        files: ["/run/flannel/subnet.env", "${subnetFile}"] => "written by flanneld",
+        directories: ["/var/lib/cni/flannel", "${dataDir}"] =>
+            "the configuration that the other plugin was called with",
+        delegates: ["bridge", "${delegate.type}"] =>
+            "the plugin that connects the container; bridge where the configuration names none",
+    },
 }
 
 weir_sdk::export_plugin!(Flannel);

@@ -32,6 +32,14 @@ weir_sdk::manifest! {
         attachment_state: "keep the name and the alias that the device has on the host",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        lower_links: ["${device}"] => "the device, where the configuration gives its name",
+        lower_links: ["*"] =>
+            "the device, where the configuration gives its place in the device tree: nobody knows the name before",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        directories: ["/run/cni/host-device"] => "the name and the alias that the device has on the host",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(HostDevice);

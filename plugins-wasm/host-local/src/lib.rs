@@ -22,6 +22,11 @@ weir_sdk::manifest! {
         resolver: "reads the file that resolvConf names",
         log: "tells which addresses GC released and what could not be given back",
     },
+    asks: {
+        directories: ["/var/lib/cni/networks", "${ipam.dataDir}"] =>
+            "the addresses that are given out, in files of this node",
+        files: ["${ipam.resolvConf}"] => "DNS settings for the result",
+    },
 }
 
 /// The plugin.

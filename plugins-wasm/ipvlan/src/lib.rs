@@ -24,6 +24,16 @@ weir_sdk::manifest! {
         delegate: "ask the IPAM plugin for addresses",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        link_kinds: ["ipvlan"] => "the container's link",
+        lower_links: ["${master}"] => "the link below it",
+        lower_links: [
+            "*",
+        ] => "without master it is the link of the default route, or of the plugin before: no configuration says its name",
+        container_links: ["${master}"] => "the link below it, with linkInContainer",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(Ipvlan);

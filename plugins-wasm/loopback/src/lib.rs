@@ -12,6 +12,9 @@ weir_sdk::manifest! {
         links: "set the loopback interface up and down",
         addresses: "report the addresses of the loopback interface",
     },
+    asks: {
+        container_links: ["lo"] => "the loopback interface, under whatever name the runtime calls",
+    },
 }
 
 weir_sdk::export_plugin!(Loopback);

@@ -29,6 +29,14 @@ weir_sdk::manifest! {
         log: "say what was not done, where that is no reason to fail",
         sysctls: "set route_localnet on that interface, so that 127.0.0.1 of the host reaches the container",
     },
+    asks: {
+        nftables: ["ip cni_hostport", "ip6 cni_hostport"] => "port mappings (backend nftables)",
+        iptables: ["nat CNI-*"] => "port mappings (backend iptables), and what native plugins left",
+        iptables: ["nat PREROUTING:jump", "nat OUTPUT:jump", "nat POSTROUTING:jump"] =>
+            "so that packets come to these chains",
+        host_sysctls: ["net/ipv4/conf/*"] =>
+            "route_localnet of the interface towards the container, whose name depends on the plugin before",
+    },
 }
 
 weir_sdk::export_plugin!(Portmap);

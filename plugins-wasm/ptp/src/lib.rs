@@ -24,6 +24,16 @@ weir_sdk::manifest! {
         delegate: "ask the IPAM plugin for addresses",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        link_kinds: ["veth"] => "the pair that connects host and container",
+        host_sysctls: ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] =>
+            "the host forwards what containers send to their gateway",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        nftables: ["inet cni_plugins_masquerade"] => "masquerade (ipMasq)",
+        iptables: ["nat CNI-*", "nat POSTROUTING:jump"] =>
+            "masquerade by iptables (ipMasqBackend), and what native plugins left",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(PointToPoint);

@@ -22,6 +22,12 @@ weir_sdk::manifest! {
         delegate: "ask the IPAM plugin for addresses",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        link_kinds: ["tap"] => "the container's interface",
+        container_links: ["${bridge}"] => "the bridge in the container that the interface comes under",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(Tap);

@@ -25,6 +25,10 @@ weir_sdk::manifest! {
         attachment_state: "keeps the values from before, for DEL",
         log: "tells what could not be restored",
     },
+    asks: {
+        container_sysctls: ["net/*"] => "the configuration names them, and the operator's list limits them",
+        directories: ["/run/cni/tuning", "${dataDir}"] => "values from before",
+    },
 }
 
 /// The plugin.

@@ -23,6 +23,13 @@ weir_sdk::manifest! {
         delegate: "ask the IPAM plugin for addresses",
         log: "tell what went wrong where the command goes on",
     },
+    asks: {
+        link_kinds: ["vlan"] => "the container's interface",
+        lower_links: ["${master}"] => "the link whose frames are taken",
+        container_links: ["${master}"] => "the same, with linkInContainer",
+        container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
+        delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
+    },
 }
 
 weir_sdk::export_plugin!(Vlan);

@@ -27,6 +27,10 @@ weir_sdk::manifest! {
         routes: "moves the interface's routes to the VRF's table",
         log: "tells what a failed ADD could not put back",
     },
+    asks: {
+        link_kinds: ["vrf"] => "the VRF",
+        container_links: ["${vrfname}"] => "the VRF, which interfaces of the container share",
+    },
 }
 
 weir_sdk::export_plugin!(Vrf);

@@ -28,6 +28,9 @@ weir_sdk::manifest! {
         attachment_state: "keep the report in a file, where the configuration asks for it",
         log: "write the report",
     },
+    asks: {
+        directories: ["${dataDir}"] => "the report",
+    },
 }
 
 weir_sdk::export_plugin!(WeirDebug);
