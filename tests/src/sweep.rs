@@ -17,12 +17,15 @@ use crate::container::Container;
 use crate::harness::{Test, test};
 use crate::host::Host;
 use crate::lifecycle::Lifecycle;
+use crate::privileges::{self, Privileges};
 use crate::snapshot::Snapshot;
 
-/// `all`, or every how manieth case runs.
+/// `all`, or every how manieth case runs. Without it all run as root of the machine, and fewer as an ordinary user and in the
+/// virtual machine, which run the same code again, and slower.
 const STRIDE: &str = "WEIR_SWEEP";
-/// Without [`STRIDE`].
-const DEFAULT_STRIDE: usize = 1;
+/// None is a multiple of the number of faults: each fault has its turn.
+const STRIDE_OF_USERS: usize = 5;
+const STRIDE_IN_MACHINE: usize = 9;
 /// What the kernel does in the background, such as the end of a namespace, is done by then.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// A sweep that fails everywhere need not go on for long.
@@ -361,7 +364,13 @@ fn same(base: &Snapshot, take: impl Fn() -> Result<Snapshot>) -> Result<()> {
 }
 
 fn stride() -> Result<usize> {
-    let Ok(text) = std::env::var(STRIDE) else { return Ok(DEFAULT_STRIDE) };
+    let Ok(text) = std::env::var(STRIDE) else {
+        return Ok(match privileges::current() {
+            _ if std::env::var_os("WEIR_TESTS_VM").is_some() => STRIDE_IN_MACHINE,
+            Privileges::Root => 1,
+            _ => STRIDE_OF_USERS,
+        });
+    };
     match text.parse() {
         _ if text == "all" => Ok(1),
         Ok(number) if number > 0 => Ok(number),
