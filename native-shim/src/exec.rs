@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// A plugin that prints more is stopped.
 const STDOUT_LIMIT: usize = 10 << 20;
@@ -87,7 +87,9 @@ pub fn find(plugin_type: &str, directories: &[PathBuf]) -> Result<PathBuf> {
 /// Run a plugin to its end. An exit status other than 0 is no error here. `TimedOut`: it was killed. `Busy`: the file
 /// is being written (ETXTBSY) and stayed so. `Exhausted`: it printed more than 10 MiB.
 pub fn run(invocation: &Invocation<'_>) -> Result<Output> {
-    let deadline = Instant::now().checked_add(invocation.timeout);
+    let timeout = watchdog::within(invocation.timeout);
+    let invocation = &Invocation { timeout, ..*invocation };
+    let deadline = Instant::now().checked_add(timeout);
     let mut child = Running { child: spawn(invocation)?, reaped: false };
     let (stdout, stderr) = converse(&mut child.child, invocation, deadline)?;
     let status = child.wait(invocation, deadline)?;

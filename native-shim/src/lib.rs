@@ -44,6 +44,7 @@ pub mod listener;
 pub mod process;
 pub mod resolver;
 mod small_file;
+pub mod watchdog;
 
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]

@@ -15,7 +15,7 @@ use nix::sys::statfs::fstatfs;
 use crate::link::wait_until;
 use crate::netfilter::Channel;
 use crate::rtnetlink::Connection;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// `NSFS_MAGIC` of linux/magic.h.
 const NSFS_MAGIC: u32 = 0x6e73_6673;
@@ -150,7 +150,7 @@ impl Netns {
 
     /// The time limit for answers of the kernel.
     pub(crate) fn timeout(&self) -> Duration {
-        *self.timeout.lock().unwrap_or_else(PoisonError::into_inner)
+        watchdog::within(*self.timeout.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Work with the rtnetlink socket of the namespace.

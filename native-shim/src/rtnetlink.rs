@@ -16,7 +16,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::background::Background;
 use crate::netns::Netns;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// Room for one datagram. The kernel cuts dumps into pieces of at most 32 KiB; one link with its virtual functions can
 /// be larger, but we never ask for these.
@@ -276,7 +276,11 @@ impl Connection {
                     return Err(Fault::new(libc::EMSGSIZE, format!("an answer of {length} bytes is too long")));
                 }
                 Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The time limit of the socket begins anew with each try.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted && !watchdog::has_expired() => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Err(Fault::new(libc::ETIMEDOUT, "no answer from the kernel"));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Err(Fault::new(libc::ETIMEDOUT, "no answer from the kernel"));
                 }

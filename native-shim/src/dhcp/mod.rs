@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 use protocol::{Acquire, Answer, Lease, Owner, Request};
 
 /// Where the daemon listens by default.
@@ -73,7 +73,7 @@ impl<'a> Daemon<'a> {
         let fault = |error: &io::Error| self.fault(doing, error);
         let mut stream = UnixStream::connect(self.socket).map_err(|error| self.unreachable(&error))?;
         // Zero would mean: wait for ever.
-        let patience = Some(self.patience.max(Duration::from_millis(1)));
+        let patience = Some(watchdog::within(self.patience).max(Duration::from_millis(1)));
         stream.set_read_timeout(patience).and_then(|()| stream.set_write_timeout(patience)).map_err(|e| fault(&e))?;
         protocol::write(&mut stream, request).map_err(|error| fault(&error))?;
         match protocol::read(&mut BufReader::new(&stream)).map_err(|error| fault(&error))? {

@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixStream};
 use std::time::{Duration, Instant};
 
 use super::message::{self, Answer, Reply};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// Where the system bus is unless the environment says otherwise.
 const DEFAULT_PATHS: [&str; 2] = ["/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket"];
@@ -57,7 +57,7 @@ fn late() -> Error {
 impl Bus {
     /// Connect and authenticate. `Unsupported` where there is no system bus.
     pub(super) fn connect() -> Result<Self> {
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + watchdog::within(TIMEOUT);
         let mut bus = Self { stream: open()?, serial: 0, deadline };
         bus.authenticate()?;
         Ok(bus)

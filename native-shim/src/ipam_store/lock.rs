@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// How long another process may hold the lock.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,20 +26,21 @@ impl Lock {
         }
         // The kernel's queue is fair, but flock(2) knows no time limit, so a thread waits in it. When nobody listens any
         // more, the thread drops the file and thereby the lock.
+        let patience = watchdog::within(PATIENCE);
         let (sender, receiver) = mpsc::channel();
         let waiter = std::thread::Builder::new().name("store-lock".into()).spawn(move || {
             let locked = file.lock().map(|()| file);
             let _ = sender.send(locked);
         });
         waiter.map_err(failed)?;
-        match receiver.recv_timeout(PATIENCE) {
+        match receiver.recv_timeout(patience) {
             Ok(locked) => Ok(Self { _file: locked.map_err(failed)? }),
             Err(_) => Err(Error::new(
                 ErrorKind::TimedOut,
                 format!(
-                    "another process has held {} for {} s; find it with `fuser`, and try again",
+                    "another process has held {} for {} ms; find it with `fuser`, and try again",
                     path.display(),
-                    PATIENCE.as_secs()
+                    patience.as_millis()
                 ),
             )),
         }

@@ -20,7 +20,7 @@ pub use types::{CreatedLink, LinkChanges, LinkInfo, OperationalState, VethEnd};
 use crate::background::Background;
 use crate::netns::Netns;
 use crate::rtnetlink::Fault;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 /// Longest name that a link can have (IFNAMSIZ without the end mark); alternative names may be longer.
 const LONGEST_NAME: usize = 15;
@@ -162,7 +162,7 @@ pub fn wait_operational(namespace: &Netns, index: u32, timeout: Duration) -> Res
 
 /// Look again and again, at first often, until the time is over.
 pub(crate) fn wait_until(timeout: Duration, mut settled: impl FnMut() -> Result<bool>) -> Result<bool> {
-    let start = Instant::now();
+    let (start, timeout) = (Instant::now(), watchdog::within(timeout));
     // What the kernel does in the background is often done within a fraction of a millisecond.
     let mut pause = Duration::from_micros(50);
     loop {

@@ -6,13 +6,14 @@
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use netlink_sys::Socket;
 
 use super::attributes::Attributes;
 use super::message::{Content, Received, Refusal, Request, flags, received};
 use crate::netns::Netns;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, watchdog};
 
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -25,7 +26,7 @@ const RECEIVE_BUFFER: usize = 64 * 1024;
 /// Datagrams up to this size fit into the default send buffer.
 const DEFAULT_SEND: usize = 100 * 1024;
 /// How long to wait in the case, not known to happen, that an answer is late.
-const LATE_MILLISECONDS: i32 = 5000;
+const LATE: Duration = Duration::from_secs(5);
 
 /// The answer to a question: the attributes of the object (none for a plain "done"), or a no.
 pub(crate) type Answer = std::result::Result<Vec<u8>, Refusal>;
@@ -235,12 +236,20 @@ impl Channel {
     }
 
     fn wait(&self) -> Result<()> {
+        let patience = i32::try_from(watchdog::within(LATE).as_millis()).unwrap_or(i32::MAX);
         let mut poll = libc::pollfd { fd: self.socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd is passed, and it lives over the call.
-        match unsafe { libc::poll(&raw mut poll, 1, LATE_MILLISECONDS) } {
+        match unsafe { libc::poll(&raw mut poll, 1, patience) } {
             1 => Ok(()),
-            -1 if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted => Ok(()),
-            _ => Err(Error::new(ErrorKind::TimedOut, "netfilter of the kernel did not answer within 5 s")),
+            -1 if std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
+                && !watchdog::has_expired() =>
+            {
+                Ok(())
+            }
+            _ => Err(Error::new(
+                ErrorKind::TimedOut,
+                format!("netfilter of the kernel did not answer within {patience} ms"),
+            )),
         }
     }
 }
