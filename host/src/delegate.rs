@@ -5,7 +5,6 @@
 
 use std::ffi::OsString;
 use std::sync::Arc;
-use std::time::Duration;
 
 use cni_spec::config::NetworkConfig;
 use cni_spec::error::{DECODE_FAILURE, Error, INVALID_CONFIG};
@@ -15,7 +14,7 @@ use cni_spec::version::LATEST;
 use serde_json::Value;
 
 use crate::broker::Budget;
-use crate::broker::trace::{self, Level};
+use crate::broker::trace::Level;
 use crate::contract::{Command, code};
 use crate::registry::RegistryError;
 use crate::sandbox::{self, PluginOutcome, Session};
@@ -52,7 +51,7 @@ pub fn call(
             PluginOutcome::Done => Ok(String::new()),
         },
         Err(RegistryError::NotInstalled { .. }) => {
-            call_native(session, command, plugin_type, config, native_allowed, budget.time_left())
+            call_native(session, command, plugin_type, config, native_allowed, budget)
         }
         Err(other) => Err(Error::new(code::PLUGIN_UNAVAILABLE, other.to_string())),
     }
@@ -64,7 +63,7 @@ fn call_native(
     plugin_type: &str,
     config: &str,
     allowed: &[String],
-    timeout: Duration,
+    budget: &Budget,
 ) -> Result<String, Error> {
     if !allowed.iter().any(|a| a == plugin_type) {
         return Err(Error::new(
@@ -87,11 +86,11 @@ fn call_native(
         arguments: &[],
         environment: &environment,
         input: config.as_bytes(),
-        timeout,
+        timeout: budget.time_left(),
     })
     .map_err(io)?;
     for line in String::from_utf8_lossy(&output.stderr).lines() {
-        trace::line(plugin_type, Level::Warn, line);
+        budget.log(plugin_type, Level::Warn, line);
     }
     if output.status != Some(0) {
         return Err(native_error(plugin_type, &output));

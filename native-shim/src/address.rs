@@ -14,7 +14,7 @@ use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
 /// An address to add.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NewAddress {
     /// Address (host bits kept) and prefix length.
     pub network: IpNet,
@@ -25,7 +25,7 @@ pub struct NewAddress {
 }
 
 /// An address that a link has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkAddress {
     /// Address (host bits kept) and prefix length.
     pub network: IpNet,

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 const LIMIT: usize = 1 << 20;
 
 /// How the file of an attachment is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Naming {
     /// `<container ID>_<interface name>.json`, as tuning has it.
     Attachment,

@@ -11,7 +11,7 @@ use crate::netns::{Access, Netns};
 use crate::{Error, ErrorKind, Result};
 
 /// Properties of a bridge that is to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct BridgeOptions {
     /// MTU in bytes; none: the kernel's default.
     pub mtu: Option<u32>,
@@ -23,7 +23,7 @@ pub struct BridgeOptions {
 }
 
 /// What a port of a bridge does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PortOptions {
     /// Frames may go out of the port that they came in on.
     pub hairpin: bool,
@@ -32,7 +32,7 @@ pub struct PortOptions {
 }
 
 /// VLAN membership of a port, or of the bridge itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PortVlan {
     /// First VLAN ID, 1 to 4094.
     pub first: u16,

@@ -18,7 +18,7 @@ const ID: u16 = 12;
 const ZONE: u16 = 18;
 
 /// Which connections to forget.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FlowFilter {
     /// Address family.
     pub family: IpFamily,

@@ -21,7 +21,7 @@ const MAIN: u32 = 254;
 const ALL: u32 = 0;
 
 /// A unicast route, as it is or as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Route {
     /// Destination; prefix length 0 is the default route.
     pub destination: IpNet,
@@ -64,7 +64,7 @@ impl Route {
 }
 
 /// What to do where a route to the same destination with the same metric exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Conflict {
     /// Fail with `AlreadyExists`.
     #[default]
@@ -76,7 +76,7 @@ pub enum Conflict {
 }
 
 /// Which routes to list: all conditions hold together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct RouteFilter {
     /// Only this family; none: both.
     pub family: Option<IpFamily>,

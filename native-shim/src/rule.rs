@@ -13,7 +13,7 @@ use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
 /// A rule that sends packets to a routing table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Address family.
     pub family: IpFamily,

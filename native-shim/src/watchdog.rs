@@ -115,7 +115,7 @@ fn watch(plan: *mut Plan) -> io::Result<()> {
 fn timeval(time: Duration) -> libc::timeval {
     // A year is as good as for ever, and fits everywhere.
     let seconds = time.as_secs().min(365 * 24 * 60 * 60);
-    libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: time.subsec_micros() as libc::suseconds_t }
+    libc::timeval { tv_sec: seconds as _, tv_usec: time.subsec_micros().into() }
 }
 
 fn install() -> io::Result<()> {

@@ -40,7 +40,7 @@ pub const LIMITED_CONNECTIVITY: u32 = 51;
 pub const INTERNAL: u32 = 999;
 
 /// An error as the runtime sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Error {
     /// What kind of error: the constants of this module; 100 and above are the plugin's own.
     pub code: u32,

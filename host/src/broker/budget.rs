@@ -5,10 +5,12 @@
 //! that is in the middle of a call cannot be charged, so the first plugin has its fuel for itself, and once more for all
 //! that run for it together.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Limits;
+use super::trace::{self, Level};
 
 /// No machine computes more units of fuel in a millisecond. Who has little time gets no more fuel than fits into it, so
 /// that a plugin that only computes ends near its deadline.
@@ -128,6 +130,8 @@ struct Account {
     holder: String,
     limits: Limits,
     spent: Mutex<Spent>,
+    /// Lines of log are being dropped.
+    silenced: AtomicBool,
 }
 
 impl Account {
@@ -180,7 +184,8 @@ impl Budget {
             ),
             None => (own_end, limits.delegation_depth),
         };
-        let own = Account { holder: plugin.to_owned(), limits, spent: Mutex::default() };
+        let own =
+            Account { holder: plugin.to_owned(), limits, spent: Mutex::default(), silenced: AtomicBool::new(false) };
         Self { own: Arc::new(own), command: share.map(|share| share.command), deadline, depth }
     }
 
@@ -229,6 +234,19 @@ impl Budget {
     pub fn spend(&self, quantity: Quantity, amount: u64) -> Result<(), Stop> {
         self.own.spend(quantity, amount)?;
         self.command.as_ref().map_or(Ok(()), |command| command.spend(quantity, amount))
+    }
+
+    /// Write a line of log, unless there were too many; the first that is dropped leaves a line that says so.
+    pub fn log(&self, plugin: &str, level: Level, message: &str) {
+        let room = self.spend(Quantity::LogLines, 1).and_then(|()| {
+            let bytes = message.len().min(trace::LONGEST) as u64;
+            self.spend(Quantity::LogBytes, bytes)
+        });
+        let Err(Stop::Limit { key, limit, holder }) = room else { return trace::line(plugin, level, message) };
+        if !self.own.silenced.swap(true, Ordering::Relaxed) {
+            let notice = format!("further lines are dropped: limit {key} of plugin {holder} is {limit}");
+            trace::line(plugin, Level::Warn, &notice);
+        }
     }
 
     /// Refuse to go on after the deadline.

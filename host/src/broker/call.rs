@@ -18,7 +18,7 @@ use super::Function;
 use super::objects::{LinkHandle, NamespaceHandle};
 
 /// A host call with the objects that it touches.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 #[allow(missing_docs, reason = "the fields are the parameters that the contract documents")]
 pub enum Call<'a> {
     // Namespaces, log, clock.

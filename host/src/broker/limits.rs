@@ -123,7 +123,7 @@ limits! {
     output_bytes: usize = "outputBytes", 64 << 10, at most 16 << 20;
     /// Bytes of one document of `attachment-state` or `container-state`.
     document_bytes: usize = "documentBytes", 1 << 20, at most 16 << 20;
-    /// Entries of any list that one host call brings from the plugin, such as ranges, attachments, routes or rules.
+    /// Entries of a list of address ranges or attachments that one host call brings from the plugin.
     list_entries: usize = "listEntries", 200_000, at most 10_000_000;
 }
 

@@ -11,7 +11,9 @@ pub mod limits;
 pub mod objects;
 pub mod policy;
 pub mod trace;
+pub mod weigh;
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 pub use budget::{Budget, Quantity, Share, Stop};
@@ -69,7 +71,7 @@ impl Broker {
     ///
     /// # Errors
     /// [`Stop`] where a limit is hit.
-    pub fn call<T>(
+    pub fn call<T: Hash>(
         &mut self,
         call: &Call<'_>,
         act: impl FnOnce() -> weir_native::Result<T>,
@@ -77,9 +79,11 @@ impl Broker {
     ) -> Result<weir_native::Result<T>, Stop> {
         let function = call.function();
         self.admit()?;
+        self.budget.spend(Quantity::Bytes, weigh::weigh(call))?;
         if let Err(denial) = self.policy.decide(call) {
             if self.policy.facts().remember(&denial) {
-                trace::line(self.policy.plugin(), trace::Level::Warn, &format!("{denial}; {}", denial.advice()));
+                let line = format!("{denial}; {}", denial.advice());
+                self.budget.log(self.policy.plugin(), trace::Level::Warn, &line);
             }
             return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Denied, denial.to_string())));
         }
@@ -91,6 +95,11 @@ impl Broker {
             self.policy.facts().learn(call, &made(value));
         }
         trace::host_call(self.policy.plugin(), function, outcome.as_ref().err());
+        if let Ok(answer) = &outcome {
+            self.budget.spend(Quantity::Bytes, weigh::weigh(answer))?;
+        }
+        // What waited until the deadline comes too late, whether it failed or not.
+        self.budget.check_time()?;
         Ok(outcome)
     }
 

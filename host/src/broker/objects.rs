@@ -1,11 +1,12 @@
 //! The objects that host calls are about, as the broker sees them: below the contract's handles, above the kernel.
 
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use weir_native::netns::Netns;
 
 /// Which namespace a handle leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
     /// The container's.
     Container,
@@ -22,8 +23,15 @@ pub struct NamespaceHandle {
     pub place: Place,
 }
 
+/// By what the guest knows of it.
+impl Hash for NamespaceHandle {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.place.hash(state);
+    }
+}
+
 /// A link in a namespace.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub struct LinkHandle {
     /// The namespace.
     pub namespace: NamespaceHandle,

@@ -19,6 +19,9 @@ pub enum Level {
     Debug,
 }
 
+/// Characters of a line; what is longer is cut.
+pub const LONGEST: usize = 4096;
+
 fn threshold() -> Level {
     static THRESHOLD: OnceLock<Level> = OnceLock::new();
     *THRESHOLD.get_or_init(|| match std::env::var("WEIR_LOG").as_deref() {
@@ -40,7 +43,6 @@ pub fn line(plugin: &str, level: Level, message: &str) {
         Level::Info => "info",
         Level::Debug => "debug",
     };
-    const LONGEST: usize = 4096;
     let shown: String =
         message.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     eprintln!("weir: {plugin}: {name}: {shown}");

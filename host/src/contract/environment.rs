@@ -6,7 +6,7 @@ use cni_spec::error::{Error, INVALID_ENVIRONMENT};
 use cni_spec::names;
 
 /// What the runtime asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Attach a container.
     Add,

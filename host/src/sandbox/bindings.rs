@@ -21,6 +21,7 @@ wasmtime::component::bindgen!({
         "weir:cni/links.link": crate::sandbox::handles::LinkHandle,
         "weir:cni/ipam-store.store": crate::sandbox::handles::StoreHandle,
     },
+    additional_derives: [Hash],
     require_store_data_send: false,
 });
 

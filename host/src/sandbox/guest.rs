@@ -1,5 +1,6 @@
 //! The host's side of one instance: its handles, its broker, its limits.
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceTable};
@@ -10,7 +11,7 @@ use super::handles::{LinkHandle, NamespaceHandle};
 use super::limiter::Limiter;
 use super::run::Session;
 use super::wasi::Wasi;
-use crate::broker::{Broker, Call, Function, Made};
+use crate::broker::{Broker, Call, Function, Made, Quantity};
 
 /// What the functions that a guest calls work on.
 pub struct Guest {
@@ -27,12 +28,12 @@ pub(super) type Answer<T> = wasmtime::Result<Result<T, Failure>>;
 
 impl Guest {
     /// Pass the broker and turn what comes back into the contract's words.
-    pub(super) fn call<T>(&mut self, call: Call<'_>, act: impl FnOnce() -> NativeResult<T>) -> Answer<T> {
+    pub(super) fn call<T: Hash>(&mut self, call: Call<'_>, act: impl FnOnce() -> NativeResult<T>) -> Answer<T> {
         self.call_making(call, act, |_| Made::Nothing)
     }
 
     /// The same for a call that makes something of which part is known only afterwards.
-    pub(super) fn call_making<T>(
+    pub(super) fn call_making<T: Hash>(
         &mut self,
         call: Call<'_>,
         act: impl FnOnce() -> NativeResult<T>,
@@ -45,6 +46,17 @@ impl Guest {
     pub(super) fn invalid<T>(&mut self, function: Function, error: weir_native::Error) -> Answer<T> {
         self.broker.refuse(function, &error).map_err(wasmtime::Error::new)?;
         Ok(Err(failure(error)))
+    }
+
+    /// Account for data that is not part of the description of a call.
+    pub(super) fn exchange(&self, bytes: u64) -> wasmtime::Result<()> {
+        self.broker.budget().spend(Quantity::Bytes, bytes).map_err(wasmtime::Error::new)
+    }
+
+    /// Refuse a list of ranges or attachments that is too long.
+    pub(super) fn admit_list(&self, entries: usize) -> wasmtime::Result<()> {
+        let budget = self.broker.budget();
+        budget.check_size("listEntries", budget.limits().list_entries, entries).map_err(wasmtime::Error::new)
     }
 
     /// What a link handle stands for.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use wasmtime::component::{Component, Linker, ResourceTable, ResourceTableError};
 use wasmtime::{Engine, Store, Trap};
 use weir_native::netns::Netns;
+use weir_native::watchdog::Watchdog;
 
 use super::bindings::plugin::{CniError as WitError, GcRequest, Request, StatusRequest};
 use super::bindings::{CniPlugin, cni};
@@ -163,16 +164,18 @@ pub fn run(
     store.set_hostcall_fuel(limits.call_bytes);
     let fuel = budget.fuel();
     store.set_fuel(fuel).map_err(fault)?;
+    let watchdog = watch(session, entry, &budget)?;
     let outcome = CniPlugin::instantiate(&mut store, &component, &linker)
         .and_then(|plugin| call(&mut store, &plugin, session, command, config));
     if let Some(wasi) = &store.data().wasi {
-        wasi.flush_output(&entry.name);
+        wasi.flush_output(&entry.name, &budget);
     }
     let refused = store.data_mut().limiter.refused();
     let outcome = outcome.map_err(|e| plugin_fault(&entry.name, &e, &budget, refused));
     budget.computed(fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
     // What the guest's handles hold, such as locks, ends now.
     store.data_mut().table = ResourceTable::new();
+    drop(watchdog);
     // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
     std::mem::forget((store, component, linker));
     let outcome = outcome.and_then(|answer| answer.map_err(cni_error));
@@ -201,6 +204,17 @@ fn explain(mut error: CniError, denials: &[Denial]) -> CniError {
         error.details.push_str(&if is_reason { advice } else { format!("{text}; {advice}") });
     }
     error
+}
+
+/// What bounds a host call that does not come back, and code that computes past its time on a slow machine.
+fn watch(session: &Session, entry: &Entry, budget: &Budget) -> Result<Watchdog, CniError> {
+    let stop = budget.stop("wallTimeMs", budget.limits().wall_time_ms);
+    let last_words =
+        CniError::new(code::PLUGIN_FAILED, format!("plugin {} {stop} and could not be interrupted", entry.name))
+            .with_details(format!("what it has made, the next DEL or GC of the attachment removes; {}", stop.remedy()))
+            .to_json(Some(session.invocation().version));
+    Watchdog::arm(budget.time_left(), format!("{last_words}\n").as_bytes())
+        .map_err(|e| CniError::new(INTERNAL, "cannot limit the plugin's time").with_details(e.message))
 }
 
 fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -> Guest {

@@ -6,7 +6,8 @@ use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::Guest;
-use crate::broker::trace::{self, Level};
+use crate::broker::Budget;
+use crate::broker::trace::Level;
 
 /// The WASI side of one instance.
 pub(super) struct Wasi {
@@ -24,9 +25,9 @@ impl Wasi {
     }
 
     /// Write what the component printed to the log.
-    pub(super) fn flush_output(&self, plugin: &str) {
+    pub(super) fn flush_output(&self, plugin: &str, budget: &Budget) {
         for text in String::from_utf8_lossy(&self.output.contents()).lines() {
-            trace::line(plugin, Level::Info, text);
+            budget.log(plugin, Level::Info, text);
         }
     }
 }

@@ -18,14 +18,14 @@ pub const VERSION: u32 = 1;
 pub const LONGEST_LINE: u64 = 1 << 20;
 
 /// A document with the version that it is in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Envelope<T> {
     version: u32,
     body: T,
 }
 
 /// What a plugin asks of the daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Request {
     /// Get a lease, or tell of the one that the attachment has.
@@ -81,7 +81,7 @@ impl std::fmt::Display for Owner {
 }
 
 /// What is needed to get a lease.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Acquire {
     /// For whom.
@@ -97,7 +97,7 @@ pub struct Acquire {
 }
 
 /// What a namespace is told apart by, as numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Identity {
     /// Device of the namespace file system.
     pub device: u64,
@@ -112,7 +112,7 @@ impl From<NetnsIdentity> for Identity {
 }
 
 /// Options of a client, RFC 2132.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ClientOptions {
     /// Options to send.
@@ -124,7 +124,7 @@ pub struct ClientOptions {
 }
 
 /// An option to send.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProvidedOption {
     /// Its number.
     pub code: u8,
@@ -133,7 +133,7 @@ pub struct ProvidedOption {
 }
 
 /// What a server gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
     /// Address with the subnet's prefix length.
@@ -153,7 +153,7 @@ pub struct Lease {
 }
 
 /// A route that a server gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LeaseRoute {
     /// Destination.
     pub destination: Ipv4Net,
@@ -162,7 +162,7 @@ pub struct LeaseRoute {
 }
 
 /// What the daemon answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
     /// The attachment's lease.
@@ -181,7 +181,7 @@ pub enum Answer {
 }
 
 /// Kinds of failures that cross the socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// There is no such lease, link or namespace.

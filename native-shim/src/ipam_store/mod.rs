@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Result};
 use session::Session;
 
 /// Addresses from the first to the last, both included, all of one family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AddressRange {
     /// First address that may be given out.
     pub first: IpAddr,
@@ -31,7 +31,7 @@ pub struct AddressRange {
 }
 
 /// An address given out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The address.
     pub address: IpAddr,

@@ -24,7 +24,7 @@ use crate::{Error, ErrorKind, Result};
 use program::{Tool, run};
 
 /// A rule: a chain and the words after it, as `iptables -S` prints them, without quotes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Chain.
     pub chain: String,
@@ -33,7 +33,7 @@ pub struct Rule {
 }
 
 /// A chain with its rules.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Chain {
     /// Name.
     pub name: String,
@@ -42,7 +42,7 @@ pub struct Chain {
 }
 
 /// A step of a transaction on one table.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Create a chain, or empty it where it exists.
     CreateOrFlushChain(String),

@@ -1,7 +1,7 @@
 //! What is said of links: their state, changes to it, links to be made.
 
 /// RFC 2863 operational state, IFLA_OPERSTATE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum OperationalState {
     /// The driver does not tell.
     #[default]
@@ -21,7 +21,7 @@ pub enum OperationalState {
 }
 
 /// What the kernel says of a link now.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LinkInfo {
     /// Interface index, unique in its namespace.
     pub index: u32,
@@ -56,7 +56,7 @@ pub struct LinkInfo {
 }
 
 /// Changes to make together, in one request to the kernel. A field that is none stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LinkChanges {
     /// Administrative state.
     pub up: Option<bool>,
@@ -77,7 +77,7 @@ pub struct LinkChanges {
 }
 
 /// One end of a veth pair that is to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct VethEnd {
     /// Name; none: `veth` and eight random hexadecimal digits, tried again where taken.
     pub name: Option<String>,
@@ -88,7 +88,7 @@ pub struct VethEnd {
 }
 
 /// A link that was made just now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CreatedLink {
     /// Interface index.
     pub index: u32,

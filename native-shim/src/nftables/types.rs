@@ -27,7 +27,7 @@ pub struct Table {
 }
 
 /// Kind of a base chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChainType {
     /// Decides on packets.
     Filter,
@@ -38,7 +38,7 @@ pub enum ChainType {
 }
 
 /// Where a base chain stands in the packet's way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hook {
     /// Before routing.
     Prerouting,
@@ -53,7 +53,7 @@ pub enum Hook {
 }
 
 /// What a base chain does with packets that no rule decided on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Policy {
     /// Let pass.
     Accept,
@@ -62,7 +62,7 @@ pub enum Policy {
 }
 
 /// What makes a chain a base chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseChain {
     /// Its kind.
     pub chain_type: ChainType,
@@ -75,7 +75,7 @@ pub struct BaseChain {
 }
 
 /// A base chain that the kernel has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BaseChainInfo {
     /// Its table.
     pub table: Table,
@@ -124,7 +124,7 @@ pub enum Field {
 }
 
 /// A value to compare a field with, or part of the key of an element.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// An address.
     Address(IpAddr),
@@ -147,7 +147,7 @@ pub enum Value {
 }
 
 /// How a match compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Comparison {
     /// Equal, or in the set, range or prefix.
     Equal,
@@ -156,7 +156,7 @@ pub enum Comparison {
 }
 
 /// A condition on a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldMatch {
     /// The field.
     pub field: Field,
@@ -167,7 +167,7 @@ pub struct FieldMatch {
 }
 
 /// A condition or a map lookup on a named set: the fields together are its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SetMatch {
     /// The fields, in the order of the key.
     pub fields: Vec<Field>,
@@ -178,7 +178,7 @@ pub struct SetMatch {
 }
 
 /// New destination of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Destination {
     /// Address.
     pub address: IpAddr,
@@ -187,7 +187,7 @@ pub struct Destination {
 }
 
 /// Sets bits of the packet mark: mark = (mark and not mask) or value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MarkChange {
     /// Bits to clear first.
     pub mask: u32,
@@ -196,7 +196,7 @@ pub struct MarkChange {
 }
 
 /// What happens to a packet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Let pass this chain's hook.
     Accept,
@@ -211,7 +211,7 @@ pub enum Verdict {
 }
 
 /// One part of a rule; the parts hold or act from first to last.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Statement {
     /// Go on only where a field matches.
     MatchField(FieldMatch),
@@ -235,7 +235,7 @@ pub enum Statement {
 }
 
 /// A rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Rule {
     /// Its parts.
     pub statements: Vec<Statement>,
@@ -244,7 +244,7 @@ pub struct Rule {
 }
 
 /// A rule that the kernel has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RuleInfo {
     /// Chain.
     pub chain: String,
@@ -274,7 +274,7 @@ pub enum DataType {
 }
 
 /// What a set maps its keys to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SetData {
     /// Nothing: a plain set.
     None,
@@ -285,7 +285,7 @@ pub enum SetData {
 }
 
 /// A named set or map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Set {
     /// Its name.
     pub name: String,
@@ -298,7 +298,7 @@ pub struct Set {
 }
 
 /// What an element maps to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ElementData {
     /// Nothing.
     None,
@@ -309,7 +309,7 @@ pub enum ElementData {
 }
 
 /// An element of a set or map.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Element {
     /// Its key, in the order of the set's key types.
     pub key: Vec<Value>,
@@ -320,7 +320,7 @@ pub struct Element {
 }
 
 /// A chain that should exist.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct EnsuredChain {
     /// Its name.
     pub name: String,
@@ -331,7 +331,7 @@ pub struct EnsuredChain {
 }
 
 /// A rule to add.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NewRule {
     /// Chain.
     pub chain: String,
@@ -342,7 +342,7 @@ pub struct NewRule {
 }
 
 /// A step of a batch. All steps work on the table that the batch names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Create the table where it is missing.
     EnsureTable,

@@ -32,7 +32,7 @@ const TICK_NANOSECONDS: u64 = 64;
 const LONGEST_FILL: Duration = Duration::from_secs(270);
 
 /// A token bucket filter. It counts frames with their Ethernet headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TokenBucket {
     /// Bytes per second that come into the bucket.
     pub rate: u64,

@@ -1,7 +1,7 @@
 //! Kinds of links with what only each has.
 
 /// How macvlan links on one lower link see each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MacvlanMode {
     /// They exchange frames directly.
     Bridge,
@@ -16,7 +16,7 @@ pub enum MacvlanMode {
 }
 
 /// A macvlan link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MacvlanOptions {
     /// Mode.
     pub mode: MacvlanMode,
@@ -25,7 +25,7 @@ pub struct MacvlanOptions {
 }
 
 /// At which layer an ipvlan link takes packets off its lower link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IpvlanMode {
     /// Ethernet.
     L2,
@@ -36,7 +36,7 @@ pub enum IpvlanMode {
 }
 
 /// A tap link.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct TapOptions {
     /// Several programs, or threads, may have it open.
     pub multi_queue: bool,
@@ -49,7 +49,7 @@ pub struct TapOptions {
 }
 
 /// A kind of link, with what only this kind has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LinkKind {
     /// An own hardware address on a lower link.
     Macvlan(MacvlanOptions),
@@ -68,7 +68,7 @@ pub enum LinkKind {
 }
 
 /// What every kind of link can be given when it is made.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct LinkOptions {
     /// MTU in bytes; none: the kernel's default.
     pub mtu: Option<u32>,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use wasmtime::component::Resource;
 
 use crate::broker::Call;
-use crate::broker::trace::{self, Level};
+use crate::broker::trace::Level;
+use crate::broker::weigh::Opaque;
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::{clock, container_namespace, host_namespace, log, namespaces, types};
 use crate::sandbox::guest::Answer;
@@ -25,8 +26,8 @@ impl namespaces::HostNetns for Guest {
 impl container_namespace::Host for Guest {
     fn open(&mut self) -> wasmtime::Result<Option<Resource<NamespaceHandle>>> {
         let netns = self.session.container_netns();
-        match self.call(Call::ContainerNamespaceOpen, || Ok(netns))? {
-            Ok(Some(netns)) => Ok(Some(self.table.push(NamespaceHandle { netns, place: Place::Container })?)),
+        match self.call(Call::ContainerNamespaceOpen, || Ok(netns.map(Opaque)))? {
+            Ok(Some(Opaque(netns))) => Ok(Some(self.table.push(NamespaceHandle { netns, place: Place::Container })?)),
             Ok(None) | Err(_) => Ok(None),
         }
     }
@@ -35,8 +36,8 @@ impl container_namespace::Host for Guest {
 impl host_namespace::Host for Guest {
     fn open(&mut self) -> Answer<Resource<NamespaceHandle>> {
         let session = self.session.clone();
-        match self.call(Call::HostNamespaceOpen, || session.host_netns())? {
-            Ok(netns) => Ok(Ok(self.table.push(NamespaceHandle { netns, place: Place::Host })?)),
+        match self.call(Call::HostNamespaceOpen, || session.host_netns().map(Opaque))? {
+            Ok(Opaque(netns)) => Ok(Ok(self.table.push(NamespaceHandle { netns, place: Place::Host })?)),
             Err(failure) => Ok(Err(failure)),
         }
     }
@@ -50,10 +51,10 @@ impl log::Host for Guest {
             log::Level::Info => Level::Info,
             log::Level::Debug => Level::Debug,
         };
-        let plugin = self.broker.plugin().to_owned();
+        let (plugin, budget) = (self.broker.plugin().to_owned(), self.broker.budget().clone());
         // A refused line is a lost line; there is nothing that a guest could do about it.
         let _ = self.call(Call::LogWrite { message: &message }, || {
-            trace::line(&plugin, level, &message);
+            budget.log(&plugin, level, &message);
             Ok(())
         })?;
         Ok(())

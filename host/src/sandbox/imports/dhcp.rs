@@ -1,5 +1,6 @@
 //! `dhcp`.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use weir_native::{Error, ErrorKind, Result};
 
 use super::convert;
 use super::ipam::absolute;
+use crate::broker::weigh::weigh;
 use crate::broker::{Call, Function};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::dhcp::{self, Attachment, ClientOptions, Lease, LeaseRoute};
@@ -24,6 +26,7 @@ const MARGIN: Duration = Duration::from_millis(500);
 impl dhcp::Host for Guest {
     fn acquire(&mut self, socket: Option<String>, options: ClientOptions) -> Answer<Lease> {
         let socket = valid!(self, Function::DhcpAcquire, path(socket));
+        self.exchange(weigh(&options))?;
         let patience = self.broker.time_left();
         let (owner, session) = (self.owner(), self.session.clone());
         let call = Call::DhcpAcquire { socket: &socket };
@@ -62,6 +65,7 @@ impl dhcp::Host for Guest {
     fn retain(&mut self, socket: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Attachment>> {
         let session = self.session.clone();
         let socket = valid!(self, Function::DhcpRetain, path(socket));
+        self.admit_list(valid.len())?;
         let patience = self.broker.time_left();
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
         self.with_daemon(Call::DhcpRetain { socket: &socket, valid: &valid }, &socket, patience, |daemon| {
@@ -85,7 +89,7 @@ impl Guest {
         Owner::new(self.session.network(), &self.session.attachment())
     }
 
-    fn with_daemon<T>(
+    fn with_daemon<T: Hash>(
         &mut self,
         call: Call<'_>,
         socket: &Path,

@@ -9,6 +9,7 @@ use weir_native::ipam_store::{self as native, Store};
 use weir_native::{Error, ErrorKind};
 
 use super::convert;
+use crate::broker::weigh::{Opaque, weigh};
 use crate::broker::{Call, Function, Made};
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::ipam_store::{self, AddressRange, Attachment, IpAddress, Lease};
@@ -26,10 +27,11 @@ impl ipam_store::Host for Guest {
         let session = self.session.clone();
         let directory = absolute(directory.as_deref().unwrap_or(DEFAULT_STORE));
         let directory = valid!(self, Function::StoreOpen, directory);
-        let opened =
-            self.call(Call::StoreOpen { directory: &directory }, || Store::open(&directory, session.network()))?;
+        let opened = self.call(Call::StoreOpen { directory: &directory }, || {
+            Store::open(&directory, session.network()).map(Opaque)
+        })?;
         Ok(match opened {
-            Ok(store) => Ok(self.table.push(StoreHandle { store: Arc::new(store), directory })?),
+            Ok(Opaque(store)) => Ok(self.table.push(StoreHandle { store: Arc::new(store), directory })?),
             Err(failure) => Err(failure),
         })
     }
@@ -45,6 +47,7 @@ impl Guest {
 
 impl ipam_store::HostStore for Guest {
     fn allocate(&mut self, store: StoreResource, range_set: u32, ranges: Vec<AddressRange>) -> Answer<IpAddress> {
+        self.admit_list(ranges.len())?;
         let ranges = self::ranges(ranges);
         let (store, directory, owner) = self.store(&store)?;
         let given = self.call_making(
@@ -93,6 +96,7 @@ impl ipam_store::HostStore for Guest {
     }
 
     fn retain(&mut self, store: StoreResource, valid: Vec<Attachment>) -> Answer<Vec<Lease>> {
+        self.admit_list(valid.len())?;
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
         let (store, directory, _) = self.store(&store)?;
         self.call(Call::StoreRetain { directory: &directory, valid: &valid }, || {
@@ -101,7 +105,9 @@ impl ipam_store::HostStore for Guest {
     }
 
     fn count_free(&mut self, store: StoreResource, ranges: Vec<AddressRange>) -> Answer<u64> {
+        self.admit_list(ranges.len())?;
         let ranges = self::ranges(ranges);
+        self.exchange(weigh(&ranges))?;
         let (store, directory, _) = self.store(&store)?;
         self.call(Call::StoreCountFree { directory: &directory }, || store.count_free(&ranges))
     }

@@ -6,6 +6,8 @@ use weir_native::attachment::Attachment as NativeAttachment;
 use weir_native::attachment_state::{self as native, Naming};
 use weir_native::environment_file;
 
+use weir_native::{Error, ErrorKind};
+
 use super::convert;
 use super::ipam::absolute;
 use crate::broker::{Call, Function};
@@ -25,6 +27,7 @@ impl attachment_state::Host for Guest {
 
     fn save(&mut self, directory: Option<String>, document: Vec<u8>) -> Answer<()> {
         let owner = self.session.attachment();
+        valid!(self, Function::StateSave, self.document(&document)?);
         let directory = valid!(self, Function::StateSave, self.state_directory(directory));
         self.call(Call::StateSave { directory: &directory }, || native::save(&directory, ATTACHMENT, &owner, &document))
     }
@@ -51,6 +54,7 @@ impl container_state::Host for Guest {
 
     fn save(&mut self, directory: String, file: container_state::File, document: Vec<u8>) -> Answer<()> {
         let owner = self.session.attachment();
+        valid!(self, Function::ContainerStateSave, self.document(&document)?);
         let directory = valid!(self, Function::ContainerStateSave, absolute(&directory));
         let naming = naming(file);
         self.call(Call::ContainerStateSave { directory: &directory, naming }, || {
@@ -89,6 +93,19 @@ impl Guest {
         }
     }
 
+    /// A document that is to be saved: neither too large, nor free of charge.
+    fn document(&self, document: &[u8]) -> wasmtime::Result<weir_native::Result<()>> {
+        self.exchange(document.len() as u64)?;
+        let limit = self.broker.budget().limits().document_bytes;
+        Ok(match document.len() > limit {
+            true => Err(Error::new(
+                ErrorKind::Exhausted,
+                format!("the document of {} bytes is larger than {limit} (limit documentBytes)", document.len()),
+            )),
+            false => Ok(()),
+        })
+    }
+
     fn retain(
         &mut self,
         call: Call<'_>,
@@ -96,6 +113,7 @@ impl Guest {
         namings: &[Naming],
         valid: &[NativeAttachment],
     ) -> Answer<Vec<Vec<u8>>> {
+        self.admit_list(valid.len())?;
         let session = self.session.clone();
         let belongs = |document: &[u8]| is_named(document, session.network());
         self.call(call, || native::retain(directory, namings, valid, &belongs))
