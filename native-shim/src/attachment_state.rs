@@ -14,7 +14,7 @@ use crate::attachment::Attachment;
 use crate::{Error, ErrorKind, Result};
 
 /// Larger documents are refused on both ways; a real one holds a few hundred bytes.
-const LIMIT: usize = 1 << 20;
+const LIMIT: usize = 16 << 20;
 
 /// How the file of an attachment is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,23 +1,35 @@
 //! The limits of the sandbox hold: a plugin that does not stop, takes too much or falls over is refused with a clear
-//! error, and the host program ends well.
+//! error, and the host program ends well. And the limit matrix: for each limit that a grant can set, a plugin that needs
+//! exactly so much succeeds, and with one less it is stopped with an error that names the limit.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::process::{Command, ExitCode};
+#[allow(dead_code, unreachable_pub, reason = "the host's own list of limits; only the list is used")]
+#[path = "../../host/src/broker/limits.rs"]
+mod grantable;
+#[path = "limits/lab.rs"]
+mod lab;
+#[path = "limits/matrix.rs"]
+mod matrix;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use weir_tests::{Call, Host, Programs, programs, run, test};
+use weir_tests::{Host, run, test};
+
+use lab::Lab;
 
 /// What the plugin does, and a word of the error that says so.
 const DEEDS: &[(&str, &str)] = &[
     ("spin", "units of computing"),
     // The stack that the compiler keeps in memory ends before the engine's own does.
     ("recurse", "out of bounds memory access"),
-    ("grow", "panicked or aborted"),
+    ("grow", "used more than 67108864 bytes of memory"),
     ("panic", "panicked or aborted"),
-    ("call", "host calls"),
-    ("sleep", "did not finish within"),
-    ("long-result", "more than 1048576 bytes"),
+    ("call", "made more than 100000 host calls"),
+    ("sleep", "did not finish within 500 ms"),
+    ("long-result", "returned a result of more than 1048576 bytes"),
 ];
 
 fn main() -> ExitCode {
@@ -26,29 +38,31 @@ fn main() -> ExitCode {
         .map(|&(deed, word)| test(format!("{deed}_is_stopped_with_an_error"), move |host| stopped(host, deed, word)))
         .collect();
     tests.push(test("without_a_deed_the_same_plugin_succeeds", |host| {
-        call(host, "none")?.ok()?;
+        Lab::new(host)?.call("none", 0)?.ok()?;
+        Ok(())
+    }));
+    tests.extend(
+        matrix::rows().into_iter().map(|(key, row)| test(format!("matrix::{key}"), move |host| row(&Lab::new(host)?))),
+    );
+    tests.push(test("no_value_above_a_ceiling_is_taken", |host| {
+        let lab = Lab::new(host)?;
+        lab.limit(&json!({"wallTimeMs": 600_001}))?;
+        let error = lab.call("none", 0)?.error()?;
+        ensure!(error.code == 100 && error.msg.contains("600000"), "{error:?}");
         Ok(())
     }));
     run(tests)
 }
 
-fn call(host: &Host, deed: &str) -> Result<Call> {
-    let directory = host.directory("bin")?;
-    let dist = programs::dist();
-    let installed = Command::new(dist.join("bin/weir"))
-        .args(["install", "--grant-requested", "--bin-dir"])
-        .arg(&directory)
-        .arg(dist.join("guests/unruly.wasm"))
-        .output()?;
-    ensure!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
-    let container = host.container("c1")?;
-    let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "unruly", "deed": deed});
-    Ok(Call::new(&Programs::of(directory), "unruly", "ADD")?.container(&container).config(&config))
-}
-
 fn stopped(host: &Host, deed: &str, word: &str) -> Result<()> {
-    let error = call(host, deed)?.error()?;
+    let lab = Lab::new(host)?;
+    if deed == "sleep" {
+        lab.limit(&json!({"wallTimeMs": 500}))?;
+    }
+    let started = Instant::now();
+    let error = lab.call(deed, 0)?.error()?;
     ensure!(error.code == 102 && error.msg.contains("unruly"), "{error:?}");
     ensure!(error.msg.contains(word), "{error:?}");
+    ensure!(deed != "sleep" || started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
     Ok(())
 }

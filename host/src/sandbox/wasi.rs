@@ -18,7 +18,8 @@ pub(super) struct Wasi {
 impl Wasi {
     /// More output than `output_bytes` makes the component's next write fail.
     pub(super) fn new(output_bytes: usize) -> Self {
-        let output = MemoryOutputPipe::new(output_bytes);
+        // A full pipe counts as closed, so it has one byte to spare.
+        let output = MemoryOutputPipe::new(output_bytes.saturating_add(1));
         let mut builder = WasiCtx::builder();
         builder.stdout(output.clone()).stderr(output.clone()).allow_tcp(false).allow_udp(false);
         Self { context: builder.build(), output }

@@ -1,11 +1,20 @@
-//! A plugin that breaks each limit of the sandbox on demand: the key `deed` of its configuration says which.
+//! A plugin that goes up to each limit of the sandbox, or past it, on demand: the key `deed` of its configuration says
+//! to which, `count` how far.
 
-use weir_sdk::{AddResult, Error, Plugin, Request, Result, clock};
+mod counted;
+
+use weir_sdk::{AddResult, Error, GcRequest, Plugin, Request, Result, clock, state};
 
 weir_sdk::manifest! {
     name: "unruly",
     description: "Breaks each limit of the sandbox on demand.",
-    needs: { clock: "call the host without end" },
+    needs: {
+        attachment_state: "save what is too large",
+        clock: "call the host without end",
+        container_namespace: "hold handles without end",
+        delegate: "call itself without end",
+        log: "write lines without end",
+    },
 }
 
 weir_sdk::export_plugin!(Unruly);
@@ -18,11 +27,13 @@ pub struct Unruly;
 #[serde(default)]
 struct Config {
     deed: String,
+    count: usize,
 }
 
 impl Plugin for Unruly {
     fn add(request: &Request) -> Result<AddResult> {
-        match request.config::<Config>()?.deed.as_str() {
+        let Config { deed, count } = request.config::<Config>()?;
+        match deed.as_str() {
             "spin" => spin(),
             "recurse" => Err(Error::internal(recurse(1).to_string())),
             "grow" => grow(),
@@ -34,8 +45,12 @@ impl Plugin for Unruly {
                 clock::sleep(std::time::Duration::from_secs(3600));
             },
             "long-result" => Ok(long_result()),
-            _ => Ok(AddResult::default()),
+            other => counted::add(request, other, count),
         }
+    }
+
+    fn gc(request: &GcRequest) -> Result<()> {
+        state::retain(None, request).map(drop).map_err(|failure| Error::internal(failure.message))
     }
 
     fn del(_: &Request) -> Result<()> {
