@@ -218,7 +218,8 @@ fn watch(session: &Session, entry: &Entry, budget: &Budget) -> Result<Watchdog, 
 }
 
 fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -> Guest {
-    let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone());
+    let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone())
+        .with_manifest(entry.manifest.clone());
     let mut table = ResourceTable::new();
     table.set_max_capacity(budget.limits().handles);
     Guest {

@@ -8,11 +8,13 @@ use weir_tests::run;
 mod commands;
 mod component;
 mod consent;
+mod denials;
 mod explain;
 
 fn main() -> ExitCode {
     let mut tests = consent::tests();
     tests.extend(commands::tests());
     tests.extend(explain::tests());
+    tests.extend(denials::tests());
     run(tests)
 }

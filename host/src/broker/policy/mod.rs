@@ -4,6 +4,7 @@
 //! A decision looks at the call with its objects, at the grants of the plugin, and at the facts of the command; it says by
 //! which line of the grant the call is allowed, or what the smallest line would be that allows it.
 
+mod advice;
 mod check;
 pub mod facts;
 mod files;
@@ -21,7 +22,7 @@ pub use facts::{Facts, Ownership};
 pub use names::Names;
 
 use super::{Call, Function};
-use crate::registry::{GrantLine, Grants};
+use crate::registry::{GrantLine, Grants, Manifest};
 
 /// Why a call is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +84,8 @@ pub struct Denial {
     pub object: String,
     /// The smallest line of a grant that would allow it; none where no grant does.
     pub grant: Option<GrantLine>,
+    /// Whether a grant would allow it if the plugin's manifest asked for that.
+    pub is_unasked: bool,
 }
 
 impl Denial {
@@ -96,6 +99,7 @@ impl Denial {
                     self.plugin
                 )
             }
+            None if self.is_unasked => "its manifest does not ask for that, so it cannot be granted".to_owned(),
             None => "no grant allows it".to_owned(),
         }
     }
@@ -114,12 +118,19 @@ pub struct Policy {
     grants: Grants,
     names: Names,
     facts: Arc<Facts>,
+    manifest: Option<Manifest>,
 }
 
 impl Policy {
     /// The policy of a plugin that runs with a configuration.
     pub fn new(plugin: &str, grants: Grants, config: &str, facts: Arc<Facts>) -> Self {
-        Self { grants, names: Names::new(plugin, config, facts.clone()), facts }
+        Self { grants, names: Names::new(plugin, config, facts.clone()), facts, manifest: None }
+    }
+
+    /// With what the plugin asks for: denials name grants in its words.
+    pub fn with_manifest(mut self, manifest: Manifest) -> Self {
+        self.manifest = Some(manifest);
+        self
     }
 
     /// The plugin.
@@ -147,11 +158,17 @@ impl Policy {
             return Ok(Granted::Interface);
         }
         let check = Check { grants: &self.grants, facts: &self.facts, names: &self.names };
-        check.decide(call).map_err(|refused| Denial {
-            plugin: self.plugin().to_owned(),
-            function: call.function(),
-            object: refused.object,
-            grant: refused.is_grantable.then_some(refused.grant),
-        })
+        check.decide(call).map_err(|refused| self.denial(&check, call, refused))
+    }
+
+    fn denial(&self, check: &Check<'_>, call: &Call<'_>, refused: Refused) -> Denial {
+        let asked = self.manifest.as_ref().and_then(|manifest| manifest.requested().ok());
+        let grant = match asked {
+            _ if !refused.is_grantable => None,
+            None => Some(refused.grant),
+            Some(asked) => advice::within(&asked, check, call, &refused.grant),
+        };
+        let is_unasked = refused.is_grantable && grant.is_none();
+        Denial { plugin: self.plugin().to_owned(), function: call.function(), object: refused.object, grant, is_unasked }
     }
 }
