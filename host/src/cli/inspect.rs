@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use super::grants::request;
 use super::{Directory, is_file_name};
 use crate::compiler::read_component;
 use crate::registry::{Grants, Manifest};
@@ -57,6 +58,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             _ => "",
         };
         println!("  {:<20}{granted:<9}{} {}", need.interface, if imported { "" } else { " (unused)" }, need.reason);
+    }
+    let objects: Vec<_> = request::items(manifest).into_iter().filter(|item| item.key != "interfaces").collect();
+    if !objects.is_empty() {
+        print!("asks to\n{}", request::describe(&objects));
     }
     if let Some(grants) = report.grants.filter(|g| !g.native_delegates.is_empty()) {
         println!("may delegate to native plugins: {}", grants.native_delegates.join(", "));

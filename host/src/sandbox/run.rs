@@ -191,6 +191,10 @@ pub fn run(
 fn explain(mut error: CniError, denials: &[Denial]) -> CniError {
     for denial in denials {
         let (text, advice) = (denial.to_string(), denial.advice());
+        if error.msg.contains(&text) {
+            error.code = code::NOT_GRANTED;
+        }
+        // Another call that the same line allows, or a plugin that this one called.
         if error.details.contains(&advice) {
             continue;
         }

@@ -169,6 +169,12 @@ impl Policy {
             Some(asked) => advice::within(&asked, check, call, &refused.grant),
         };
         let is_unasked = refused.is_grantable && grant.is_none();
-        Denial { plugin: self.plugin().to_owned(), function: call.function(), object: refused.object, grant, is_unasked }
+        Denial {
+            plugin: self.plugin().to_owned(),
+            function: call.function(),
+            object: refused.object,
+            grant,
+            is_unasked,
+        }
     }
 }
