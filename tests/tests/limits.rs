@@ -3,7 +3,7 @@
 //! exactly so much succeeds, and with one less it is stopped with an error that names the limit.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-#[allow(dead_code, unreachable_pub, reason = "the host's own list of limits; only the list is used")]
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the host's own list of limits; only the list is used")]
 #[path = "../../host/src/broker/limits.rs"]
 mod grantable;
 #[path = "limits/lab.rs"]

@@ -10,6 +10,7 @@ pub mod function;
 pub mod limits;
 pub mod objects;
 pub mod policy;
+pub mod times;
 pub mod trace;
 pub mod weigh;
 
@@ -23,6 +24,7 @@ pub use limits::{Limits, LimitsGrant};
 
 use self::fault::Probe;
 pub use self::policy::{Facts, Policy};
+use self::times::Phase;
 use crate::registry::Grants;
 
 /// What stands between one instance of a plugin and the system.
@@ -77,6 +79,7 @@ impl Broker {
         act: impl FnOnce() -> weir_native::Result<T>,
         made: impl FnOnce(&T) -> Made,
     ) -> Result<weir_native::Result<T>, Stop> {
+        let _deciding = times::enter(Phase::Broker);
         let function = call.function();
         self.admit()?;
         self.budget.spend(Quantity::Bytes, weigh::weigh(call))?;
@@ -87,10 +90,12 @@ impl Broker {
             }
             return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Denied, denial.to_string())));
         }
+        let acting = times::enter(Phase::Calls);
         let outcome = match &self.probe {
             None => act(),
             Some(probe) => probe.call(self.policy.plugin(), function, act)?,
         };
+        drop(acting);
         if let Ok(value) = &outcome {
             self.policy.facts().learn(call, &made(value));
         }

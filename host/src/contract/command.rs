@@ -12,6 +12,7 @@ use cni_spec::version::{LATEST, Version};
 
 use super::{Command, Invocation, Variables, code, output};
 use crate::broker::fault::Probe;
+use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
@@ -40,11 +41,15 @@ pub fn main() -> ExitCode {
 /// Serve one command for a plugin of a registry: variables and standard input in, one document and an exit status out.
 /// A probe counts host calls and puts in faults.
 pub fn serve(name: &str, registry: Registry, probe: Option<Arc<Probe>>) -> ExitCode {
+    let contract = times::enter(Phase::Contract);
     let mut version = None;
-    match answer(name, registry, probe, &mut version) {
+    let status = match answer(name, registry, probe, &mut version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, version),
-    }
+    };
+    drop(contract);
+    times::report();
+    status
 }
 
 fn fail(error: &Error, version: Option<Version>) -> ExitCode {

@@ -22,6 +22,7 @@ use super::wasi::Wasi;
 use super::{engine, imports};
 use crate::broker::fault::Probe;
 use crate::broker::policy::Denial;
+use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
 use crate::contract::{Command, Invocation, code};
@@ -152,6 +153,7 @@ pub fn run(
         )
         .with_details(format!("install it again and grant the interface {interface:?}")));
     }
+    let loading = times::enter(Phase::Load);
     let file = compiled_code(session.registry(), entry)?;
     let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share);
     let limits = budget.limits();
@@ -165,8 +167,14 @@ pub fn run(
     let fuel = budget.fuel();
     store.set_fuel(fuel).map_err(fault)?;
     let watchdog = watch(session, entry, &budget)?;
-    let outcome = CniPlugin::instantiate(&mut store, &component, &linker)
-        .and_then(|plugin| call(&mut store, &plugin, session, command, config));
+    drop(loading);
+    let instantiating = times::enter(Phase::Instantiate);
+    let plugin = CniPlugin::instantiate(&mut store, &component, &linker);
+    drop(instantiating);
+    let outcome = plugin.and_then(|plugin| {
+        let _running = times::enter(Phase::Guest);
+        call(&mut store, &plugin, session, command, config)
+    });
     if let Some(wasi) = &store.data().wasi {
         wasi.flush_output(&entry.name, &budget);
     }

@@ -15,6 +15,10 @@ weir_sdk::manifest! {
         delegate: "call itself without end",
         log: "write lines without end",
     },
+    asks: {
+        delegates: ["unruly"] => "itself",
+        directories: ["/run/cni/unruly"] => "what is too large",
+    },
 }
 
 weir_sdk::export_plugin!(Unruly);

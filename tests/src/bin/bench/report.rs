@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::options::Options;
+use crate::sandbox::Cost;
 use crate::statistics::Statistics;
 
 /// Above the table.
@@ -45,14 +46,15 @@ impl fmt::Display for Row {
 }
 
 /// All rows, for programs.
-pub(crate) fn json(rows: &[Row], options: &Options) -> Value {
+pub(crate) fn json(rows: &[Row], costs: &[Cost], options: &Options) -> Value {
     let side = |side: Statistics| json!({"median": milliseconds(side.median), "p90": milliseconds(side.p90)});
     let row = |row: &Row| {
         json!({
             "name": row.name, "native": side(row.native), "weir": side(row.weir), "ratio": row.ratio(), "note": row.note,
         })
     };
-    json!({"unit": "ms", "runs": options.runs, "rows": rows.iter().map(row).collect::<Vec<_>>()})
+    let costs: Vec<_> = costs.iter().map(Cost::json).collect();
+    json!({"unit": "ms", "runs": options.runs, "rows": rows.iter().map(row).collect::<Vec<_>>(), "sandbox": costs})
 }
 
 fn milliseconds(time: Duration) -> f64 {
