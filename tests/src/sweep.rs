@@ -79,15 +79,22 @@ pub struct Front {
     plugins: usize,
     /// DEL that comes after a fault leaves them, as far as the container lives on.
     stays: bool,
+    /// Faults come only in the calls of this plugin.
+    only: Option<&'static str>,
 }
 
 impl Front {
     /// Faults come in all plugins.
-    pub const NONE: Self = Self { plugins: 0, stays: false };
+    pub const NONE: Self = Self { plugins: 0, stays: false, only: None };
     /// The first plugin's interface stays from case to case.
-    pub const STAYS: Self = Self { plugins: 1, stays: true };
+    pub const STAYS: Self = Self { plugins: 1, stays: true, only: None };
     /// The first plugin's interface comes and goes with the others: for plugins whose work ends with the interface.
-    pub const GOES: Self = Self { plugins: 1, stays: false };
+    pub const GOES: Self = Self { plugins: 1, stays: false, only: None };
+
+    /// Faults come only in the calls of a plugin, which calls others or is called by others that have a sweep of their own.
+    pub const fn only(self, plugin: &'static str) -> Self {
+        Self { only: Some(plugin), ..self }
+    }
 
     fn staying(self) -> usize {
         if self.stays { self.plugins } else { 0 }
@@ -168,7 +175,7 @@ impl Sweep<'_> {
         };
         CASES.fetch_add(cases.len(), Ordering::Relaxed);
         println!(
-            "{} {} then {}: {} host calls, {} cases{}, {} left something over, {:.1} s",
+            "{} {} then {}: faults in {} host calls, {} cases{}, {} left something over, {:.1} s",
             self.name,
             self.command,
             self.ending,
@@ -198,6 +205,11 @@ impl Sweep<'_> {
                     number,
                     name: name.to_owned(),
                 }));
+                // A line of log changes nothing: the first stands for all.
+                let mut is_first = true;
+                steps.retain(|step| !step.name.ends_with(" log.write") || std::mem::take(&mut is_first));
+                let only = self.front.only.map(|only| format!("{only} "));
+                steps.retain(|step| only.as_ref().is_none_or(|only| step.name.starts_with(only)));
             }
             Ok(result)
         };

@@ -95,7 +95,7 @@ fn interfaces() -> Vec<Test> {
             .may_change(of_device)
             .may_end_with_container(|name| name.contains("dev0")))
     }));
-    tests.extend(sweep::tests("flannel", Front::NONE, |_| {
+    tests.extend(sweep::tests("flannel", Front::NONE.only("flannel"), |_| {
         std::fs::create_dir_all("/run/flannel")?;
         let subnets = "FLANNEL_NETWORK=10.244.0.0/16\nFLANNEL_SUBNET=10.244.3.1/24\nFLANNEL_MTU=1450\n\
             FLANNEL_IPV6_NETWORK=fd00:244::/48\nFLANNEL_IPV6_SUBNET=fd00:244:0:3::1/64\nFLANNEL_IPMASQ=false\n";
@@ -128,7 +128,7 @@ fn addresses() -> Vec<Test> {
         let addresses = json!([{"address": "10.43.0.2/24", "gateway": "10.43.0.1"}, {"address": "fd00:43::2/64"}]);
         network(&[json!({"type": "static", "ipam": {"type": "static", "addresses": addresses}})])
     }));
-    tests.extend(sweep::tests("dhcp", Front::NONE, |host| {
+    tests.extend(sweep::tests("dhcp", Front::NONE.only("dhcp"), |host| {
         dhcp::bridge(host)?;
         let (server, daemon) = (dhcp::dnsmasq("10.60.0.10,10.60.0.99", &[])?, dhcp::daemon(&[])?);
         let plugin = json!({"type": "bridge", "bridge": dhcp::BRIDGE, "ipam": {"type": "dhcp"}});
