@@ -71,11 +71,14 @@ impl Plugin for Bandwidth {
         let host = Netns::host().context("open the host's namespace")?;
         let devices = Device::of_attachment(request, &host)?;
         // A configuration that became invalid must not hinder DEL, nor a veth that is gone.
-        let shaped = request.config().and_then(Config::load).is_ok_and(|config| config.ingress.is_some());
+        let config = request.config().and_then(Config::load).ok();
+        let shaped = config.as_ref().is_some_and(|config| config.ingress.is_some());
+        // An earlier DEL may have got no further than the device.
+        let redirected = !devices.is_empty() || config.is_some_and(|config| config.egress.is_some());
         let mut first = Ok(());
-        if shaped || !devices.is_empty() {
+        if shaped || redirected {
             match Veth::if_there(request, &host) {
-                Ok(Some(veth)) => first = release(&veth, &devices, shaped),
+                Ok(Some(veth)) => first = release(&veth, &devices, redirected, shaped),
                 Ok(None) => {}
                 Err(error) => first = Err(error),
             }
@@ -145,10 +148,10 @@ fn limit_egress(request: &Request, host: &Netns, veth: &Veth, limit: Limit) -> R
 }
 
 /// Take what this plugin put on the veth off again.
-fn release(veth: &Veth, devices: &[Device], shaped: bool) -> Result<()> {
+fn release(veth: &Veth, devices: &[Device], redirected: bool, shaped: bool) -> Result<()> {
     let mut first = Ok(());
-    if !devices.is_empty() {
-        // Somebody else's redirect is left alone.
+    if redirected {
+        // Somebody else's redirect is left alone. Number 0 is a device that is gone.
         first = veth.link.redirects().and_then(|targets| {
             let ours = |target: &u32| *target == 0 || devices.iter().any(|device| device.index == *target);
             if targets.is_empty() || !targets.iter().all(ours) { Ok(()) } else { veth.link.remove_redirect() }

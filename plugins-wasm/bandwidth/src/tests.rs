@@ -371,6 +371,7 @@ fn faults_of_del_and_gc_are_told_and_do_not_stop_them() {
     assert!(!world.host().links().iter().any(|link| link.is("ifb")), "the rest is done");
     world.heal();
     assert_eq!(world.del::<Bandwidth>(&config), Ok(()));
+    assert_nothing_left(&world, "DEL again");
 
     let world = self::world();
     add(&world, &both());
