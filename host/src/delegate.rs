@@ -34,6 +34,13 @@ pub fn call(
 ) -> Result<String, Error> {
     names::plugin_type(plugin_type)
         .map_err(|e| Error::new(INVALID_CONFIG, format!("cannot delegate to {plugin_type:?}: {e}")))?;
+    let during = session.invocation().command;
+    if !may_ask(during, command) {
+        return Err(Error::new(
+            code::NOT_GRANTED,
+            format!("cannot ask {plugin_type} for {command} during {during}: no grant allows it"),
+        ));
+    }
     let Some(share) = budget.share() else {
         let depth = budget.limits().delegation_depth;
         return Err(Error::new(
@@ -54,6 +61,20 @@ pub fn call(
             call_native(session, command, plugin_type, config, native_allowed, budget)
         }
         Err(other) => Err(Error::new(code::PLUGIN_UNAVAILABLE, other.to_string())),
+    }
+}
+
+/// Whether a command may be asked for while the runtime asks for another one. GC above all needs to know which
+/// attachments are in use, which only a runtime's GC says.
+fn may_ask(during: Command, command: Command) -> bool {
+    match during {
+        // An ADD that fails takes back what it has added.
+        Command::Add => matches!(command, Command::Add | Command::Del | Command::Check),
+        Command::Del => command == Command::Del,
+        Command::Check => command == Command::Check,
+        Command::Gc => matches!(command, Command::Gc | Command::Del),
+        Command::Status => command == Command::Status,
+        Command::Version => false,
     }
 }
 

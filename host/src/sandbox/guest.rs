@@ -1,9 +1,11 @@
 //! The host's side of one instance: its handles, its broker, its limits.
 
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
 use wasmtime::component::{Resource, ResourceTable};
+use weir_native::attachment::Attachment;
 use weir_native::{ErrorKind, Result as NativeResult};
 
 use super::bindings::cni::types::{Failure, FailureKind};
@@ -12,6 +14,7 @@ use super::limiter::Limiter;
 use super::run::Session;
 use super::wasi::Wasi;
 use crate::broker::{Broker, Call, Function, Made, Quantity};
+use crate::contract::Command;
 
 /// What the functions that a guest calls work on.
 pub struct Guest {
@@ -57,6 +60,26 @@ impl Guest {
     pub(super) fn admit_list(&self, entries: usize) -> wasmtime::Result<()> {
         let budget = self.broker.budget();
         budget.check_size("listEntries", budget.limits().list_entries, entries).map_err(wasmtime::Error::new)
+    }
+
+    /// Refuse to take back what other attachments hold, unless the runtime asks for it, and names the same ones as in use:
+    /// only its GC knows which are.
+    pub(super) fn spares_all_in_use(&self, valid: &[Attachment]) -> NativeResult<()> {
+        let invocation = self.session.invocation();
+        let denied = |why: String| Err(weir_native::Error::new(ErrorKind::Denied, why));
+        if invocation.command != Command::Gc {
+            let command = invocation.command;
+            return denied(format!("only GC may take back what other attachments hold, and this is {command}"));
+        }
+        let spared: HashSet<(&str, &str)> =
+            valid.iter().map(|one| (one.container_id.as_str(), one.interface_name.as_str())).collect();
+        for one in &invocation.valid_attachments {
+            if !spared.contains(&(one.container_id.as_str(), one.interface_name.as_str())) {
+                let name = format!("{} of container {}", one.interface_name, one.container_id);
+                return denied(format!("the runtime says that interface {name} is in use, so nothing of it goes"));
+            }
+        }
+        Ok(())
     }
 
     /// What a link handle stands for.

@@ -1,5 +1,6 @@
 //! Runs one plugin for one command: maps its code, links what it imports and was granted, arms the limits, calls it.
 
+mod answer;
 pub mod bindings;
 pub mod engine;
 pub mod guest;

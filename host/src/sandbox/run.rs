@@ -19,7 +19,7 @@ use super::engine::ENGINE_KEY;
 use super::guest::Guest;
 use super::limiter::Limiter;
 use super::wasi::Wasi;
-use super::{engine, imports};
+use super::{answer, engine, imports};
 use crate::broker::fault::Probe;
 use crate::broker::policy::Denial;
 use crate::broker::times::{self, Phase};
@@ -186,10 +186,12 @@ pub fn run(
     drop(watchdog);
     // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
     std::mem::forget((store, component, linker));
-    let outcome = outcome.and_then(|answer| answer.map_err(cni_error));
+    let outcome = outcome.and_then(|answer| answer.map_err(|e| answer::error(&entry.name, e)));
     let answer = outcome.map_err(|error| explain(error, &session.facts().denials()))?;
     let outcome = decode(&entry.name, command, &answer, &budget)?;
     if let PluginOutcome::Result(result) = &outcome {
+        answer::check_result(result, session.invocation().prev_result.as_ref())
+            .map_err(|e| no_result(&entry.name, e))?;
         session.facts().learn_result(result);
     }
     Ok(outcome)
@@ -325,9 +327,7 @@ fn decode(plugin: &str, command: Command, answer: &str, budget: &Budget) -> Resu
     if command != Command::Add {
         return Ok(PluginOutcome::Done);
     }
-    let wrong = |why: String| {
-        CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
-    };
+    let wrong = |why: String| no_result(plugin, why);
     if let Err(stop) = budget.check_size("resultBytes", budget.limits().result_bytes, answer.len()) {
         return Err(CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {stop}")).with_details(stop.remedy()));
     }
@@ -335,8 +335,8 @@ fn decode(plugin: &str, command: Command, answer: &str, budget: &Budget) -> Resu
     AddResult::from_json(&value, LATEST).map(PluginOutcome::Result).map_err(|e| wrong(e.to_string()))
 }
 
-fn cni_error(error: WitError) -> CniError {
-    CniError::new(error.code, error.msg).with_details(error.details)
+fn no_result(plugin: &str, why: String) -> CniError {
+    CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
 }
 
 /// Say why a plugin had to be stopped, and what can be done about it.

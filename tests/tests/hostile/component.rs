@@ -1,5 +1,7 @@
 //! Makes plugins of the attackers' code: gives it a manifest that asks for what the tests grant, and installs it.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -98,23 +100,39 @@ pub fn installed() -> Result<PathBuf> {
 
 fn install_all() -> Result<PathBuf> {
     let dist = programs::dist();
-    // Where it stays until the next build; /run is different in each test.
-    let all = dist.join("installed");
-    std::fs::create_dir_all(&all)?;
-    let directory = tempfile::Builder::new().prefix("hostile-").tempdir_in(&all)?.keep();
     let guest =
         std::fs::read(dist.join("guests/hostile.wasm")).context("read hostile.wasm: run `make build-guests`")?;
+    let attackers = ["hostile", "accomplice"]
+        .map(|name| (name, with_section(&guest, "weir:manifest", &manifest(name, INTERFACES, &grant(), &limits()))));
+    let others = ["bridge", "host-local", "portmap"].map(|name| dist.join(format!("plugins/{name}.wasm")));
+    // Once for a build: compiling takes some seconds. /run is different in each test, this is not.
+    let mut hasher = DefaultHasher::new();
+    attackers.hash(&mut hasher);
+    for file in others.iter().chain([&dist.join("bin/weir"), &dist.join("bin/weir-cni")]) {
+        let metadata = file.metadata().with_context(|| format!("look at {}", file.display()))?;
+        (metadata.len(), metadata.modified()?).hash(&mut hasher);
+    }
+    let all = dist.join("installed");
+    let directory = all.join(format!("hostile-{:016x}", hasher.finish()));
+    if directory.exists() {
+        return Ok(directory);
+    }
+    std::fs::create_dir_all(&all)?;
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(&all)?;
     let mut components = Vec::new();
-    for name in ["hostile", "accomplice"] {
-        let path = directory.join(format!("{name}.component"));
-        let manifest = manifest(name, INTERFACES, &grant(), &limits());
-        std::fs::write(&path, with_section(&guest, "weir:manifest", &manifest))?;
+    for (name, component) in &attackers {
+        let path = unfinished.path().join(format!("{name}.component"));
+        std::fs::write(&path, component)?;
         components.push(path);
     }
-    components.extend(["bridge", "host-local", "portmap"].map(|name| dist.join(format!("plugins/{name}.wasm"))));
-    let output = install(&directory, &components)?;
+    components.extend(others);
+    let output = install(unfinished.path(), &components)?;
     ensure!(output.status.success(), "weir install: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(directory)
+    std::fs::set_permissions(unfinished.path(), PermissionsExt::from_mode(0o755))?;
+    match std::fs::rename(unfinished.keep(), &directory) {
+        Err(error) if !directory.exists() => Err(error).context("keep what was installed"),
+        _ => Ok(directory),
+    }
 }
 
 /// `weir install` of these components with all that they ask for.

@@ -68,6 +68,7 @@ impl dhcp::Host for Guest {
         self.admit_list(valid.len())?;
         let patience = self.broker.time_left();
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        valid!(self, Function::DhcpRetain, self.spares_all_in_use(&valid));
         self.with_daemon(Call::DhcpRetain { socket: &socket, valid: &valid }, &socket, patience, |daemon| {
             let network = session.network();
             let valid = valid.iter().map(|one| Owner::new(network, one)).collect();

@@ -98,6 +98,7 @@ impl ipam_store::HostStore for Guest {
     fn retain(&mut self, store: StoreResource, valid: Vec<Attachment>) -> Answer<Vec<Lease>> {
         self.admit_list(valid.len())?;
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        valid!(self, Function::StoreRetain, self.spares_all_in_use(&valid));
         let (store, directory, _) = self.store(&store)?;
         self.call(Call::StoreRetain { directory: &directory, valid: &valid }, || {
             Ok(store.retain(&valid)?.into_iter().map(lease_out).collect())

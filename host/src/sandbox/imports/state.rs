@@ -41,6 +41,7 @@ impl attachment_state::Host for Guest {
     fn retain(&mut self, directory: Option<String>, valid: Vec<Attachment>) -> Answer<Vec<Vec<u8>>> {
         let directory = valid!(self, Function::StateRetain, self.state_directory(directory));
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        valid!(self, Function::StateRetain, self.spares_all_in_use(&valid));
         self.retain(Call::StateRetain { directory: &directory, valid: &valid }, &directory, &[ATTACHMENT], &valid)
     }
 }
@@ -74,6 +75,7 @@ impl container_state::Host for Guest {
         let namings = [Naming::Container, Naming::ContainerInterface];
         let directory = valid!(self, Function::ContainerStateRetain, absolute(&directory));
         let valid: Vec<_> = valid.into_iter().map(convert::attachment).collect();
+        valid!(self, Function::ContainerStateRetain, self.spares_all_in_use(&valid));
         self.retain(Call::ContainerStateRetain { directory: &directory, valid: &valid }, &directory, &namings, &valid)
     }
 }
