@@ -123,7 +123,7 @@ fn call_native(
     let decode = |e: String| Error::new(DECODE_FAILURE, format!("plugin {plugin_type} printed no result: {e}"));
     let value: Value = serde_json::from_slice(&output.stdout).map_err(|e| decode(e.to_string()))?;
     let result = AddResult::from_json(&value, version).map_err(|e| decode(e.to_string()))?;
-    session.facts().learn_result(&result);
+    session.facts().learn_result(plugin_type, &result);
     Ok(result.to_json(LATEST).map_err(|e| decode(e.to_string()))?.to_string())
 }
 

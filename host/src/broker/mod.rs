@@ -97,7 +97,7 @@ impl Broker {
         };
         drop(acting);
         if let Ok(value) = &outcome {
-            self.policy.facts().learn(call, &made(value));
+            self.policy.facts().learn(self.policy.plugin(), call, &made(value));
         }
         trace::host_call(self.policy.plugin(), function, outcome.as_ref().err());
         if let Ok(answer) = &outcome {

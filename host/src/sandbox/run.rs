@@ -192,7 +192,7 @@ pub fn run(
     if let PluginOutcome::Result(result) = &outcome {
         answer::check_result(result, session.invocation().prev_result.as_ref())
             .map_err(|e| no_result(&entry.name, e))?;
-        session.facts().learn_result(result);
+        session.facts().learn_result(&entry.name, result);
     }
     Ok(outcome)
 }

@@ -70,8 +70,8 @@ impl Fixture {
             options: &options,
             lower: None,
         };
-        facts.learn(&made, &Made::Link(OWN));
-        facts.learn(&Call::StoreOpen { directory: "/x".as_ref() }, &Made::Address("10.9.0.2".parse().unwrap()));
+        facts.learn("ipam", &made, &Made::Link(OWN));
+        facts.learn("ipam", &Call::StoreOpen { directory: "/x".as_ref() }, &Made::Address("10.9.0.2".parse().unwrap()));
         let new_address =
             |network: &str| NewAddress { network: network.parse().unwrap(), no_dad: false, no_prefix_route: false };
         let route = |index, to: &str| Route { link: Some(index), ..Route::to(to.parse().unwrap()) };

@@ -30,13 +30,26 @@ pub fn limits() -> Value {
 }
 
 /// A manifest of this name that asks for interfaces and values.
-pub fn manifest(name: &str, interfaces: &[&str], _values: &Value, _limits: &Value) -> Vec<u8> {
-    let needs: Vec<_> = interfaces.iter().map(|name| json!({"interface": name, "reason": "to attack"})).collect();
+pub fn manifest(name: &str, values: &Value) -> Vec<u8> {
+    let reason = "to attack";
+    let needs: Vec<_> = INTERFACES.iter().map(|name| json!({"interface": name, "reason": reason})).collect();
+    let values = values.as_object().into_iter().flatten();
+    let asks: Vec<_> = values.map(|(key, values)| json!({"key": key, "values": values, "reason": reason})).collect();
     let manifest = json!({
-        "manifestVersion": 1, "name": name, "description": "Attacks its host.", "version": "1.0.0",
-        "cniVersions": ["0.4.0", "1.0.0", "1.1.0"], "needs": needs,
+        "manifestVersion": 2, "name": name, "description": "Attacks its host.", "version": "1.0.0",
+        "cniVersions": ["0.4.0", "1.0.0", "1.1.0"], "needs": needs, "asks": asks,
     });
     manifest.to_string().into_bytes()
+}
+
+/// The whole of a grant: the values, limits, and the interfaces that the component imports.
+pub fn whole(values: &Value, interfaces: &[&str]) -> Value {
+    let mut whole = values.clone();
+    if let Value::Object(whole) = &mut whole {
+        whole.insert("interfaces".into(), json!(interfaces));
+        whole.insert("limits".into(), limits());
+    }
+    whole
 }
 
 /// All interfaces of the contract that hold functions.
@@ -102,12 +115,13 @@ fn install_all() -> Result<PathBuf> {
     let dist = programs::dist();
     let guest =
         std::fs::read(dist.join("guests/hostile.wasm")).context("read hostile.wasm: run `make build-guests`")?;
-    let attackers = ["hostile", "accomplice"]
-        .map(|name| (name, with_section(&guest, "weir:manifest", &manifest(name, INTERFACES, &grant(), &limits()))));
+    let attackers =
+        ["hostile", "accomplice"].map(|name| (name, with_section(&guest, "weir:manifest", &manifest(name, &grant()))));
     let others = ["bridge", "host-local", "portmap"].map(|name| dist.join(format!("plugins/{name}.wasm")));
     // Once for a build: compiling takes some seconds. /run is different in each test, this is not.
     let mut hasher = DefaultHasher::new();
     attackers.hash(&mut hasher);
+    limits().to_string().hash(&mut hasher);
     for file in others.iter().chain([&dist.join("bin/weir"), &dist.join("bin/weir-cni")]) {
         let metadata = file.metadata().with_context(|| format!("look at {}", file.display()))?;
         (metadata.len(), metadata.modified()?).hash(&mut hasher);
@@ -125,9 +139,13 @@ fn install_all() -> Result<PathBuf> {
         std::fs::write(&path, component)?;
         components.push(path);
     }
-    components.extend(others);
-    let output = install(unfinished.path(), &components)?;
-    ensure!(output.status.success(), "weir install: {}", String::from_utf8_lossy(&output.stderr));
+    // A grant is for one plugin.
+    let grant = whole(&grant(), INTERFACES);
+    let attackers = components.into_iter().map(|component| (vec![component], Some(&grant)));
+    for (components, grant) in attackers.chain([(others.to_vec(), None)]) {
+        let output = install(unfinished.path(), &components, grant)?;
+        ensure!(output.status.success(), "weir install: {}", String::from_utf8_lossy(&output.stderr));
+    }
     std::fs::set_permissions(unfinished.path(), PermissionsExt::from_mode(0o755))?;
     match std::fs::rename(unfinished.keep(), &directory) {
         Err(error) if !directory.exists() => Err(error).context("keep what was installed"),
@@ -135,9 +153,17 @@ fn install_all() -> Result<PathBuf> {
     }
 }
 
-/// `weir install` of these components with all that they ask for.
-pub fn install(directory: &Path, components: &[PathBuf]) -> Result<Output> {
+/// `weir install` of these components with a grant, or with all that they ask for.
+pub fn install(directory: &Path, components: &[PathBuf], grant: Option<&Value>) -> Result<Output> {
     let mut command = Command::new(programs::dist().join("bin/weir"));
-    command.args(["install", "--grant-requested", "--bin-dir"]).arg(directory).args(components);
-    command.output().context("run weir install")
+    command.args(["install", "--bin-dir"]).arg(directory);
+    match grant {
+        None => command.arg("--grant-requested"),
+        Some(grant) => {
+            let file = directory.join("grant.json");
+            std::fs::write(&file, grant.to_string())?;
+            command.arg("--grant").arg(file)
+        }
+    };
+    command.args(components).output().context("run weir install")
 }

@@ -13,7 +13,7 @@ use weir_tests::{Call, CniError, Programs};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use crate::component::{INTERFACES, install, limits, manifest, with_section};
+use crate::component::{INTERFACES, install, manifest, whole, with_section};
 use crate::lab::Lab;
 
 /// What became of a component.
@@ -105,7 +105,7 @@ fn component(text: &str) -> Result<Vec<u8>> {
 impl Lab<'_> {
     /// Install the component of a text, if it can be, and call its ADD. Nothing changes in any case.
     pub fn try_component(&self, text: &str) -> Result<Fate> {
-        let manifest = manifest("crafted", INTERFACES, &json!({}), &limits());
+        let manifest = manifest("crafted", &json!({}));
         self.try_bytes(&with_section(&component(text)?, "weir:manifest", &manifest))
     }
 
@@ -114,7 +114,7 @@ impl Lab<'_> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("crafted.component");
         std::fs::write(&file, bytes)?;
-        let output = install(directory.path(), &[file])?;
+        let output = install(directory.path(), &[file], Some(&whole(&json!({}), INTERFACES)))?;
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if !output.status.success() {
             // A refusal, not a crash.

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use cni_spec::json;
 use cni_spec::result::AddResult;
 use ipnet::IpNet;
+use serde_json::Value;
 use weir_native::netns::Netns;
 use weir_native::{link, route};
 
@@ -31,6 +33,8 @@ pub struct Facts {
     /// The container's namespace is the host's: then it is treated as the host's.
     container_is_host: bool,
     told_host_interfaces: Vec<String>,
+    /// The runtime's configuration: its `ipam.type` may say which addresses the attachment has.
+    config: String,
     ledger: OnceLock<Arc<dyn Ownership>>,
     host: OnceLock<Arc<Netns>>,
     learnt: Mutex<Learnt>,
@@ -40,7 +44,8 @@ pub struct Facts {
 struct Learnt {
     own: BTreeSet<Key>,
     names: BTreeMap<Key, String>,
-    networks: Vec<IpNet>,
+    /// Addresses with the plugin that gave them; none: the runtime.
+    networks: Vec<(IpNet, Option<String>)>,
     gateways: Vec<IpAddr>,
     denials: Vec<Denial>,
 }
@@ -62,8 +67,9 @@ impl Facts {
         if let Some(result) = &invocation.prev_result {
             let host_side = result.interfaces.iter().filter(|interface| interface.sandbox.is_empty());
             facts.told_host_interfaces = host_side.map(|interface| interface.name.clone()).collect();
-            facts.learn_result(result);
+            facts.learn_addresses(result, None);
         }
+        facts.config.clone_from(&invocation.config);
         facts
     }
 
@@ -187,14 +193,15 @@ impl Facts {
         link::is_veth_pair(&link.namespace.netns, link.index, container, inner.index).unwrap_or(false)
     }
 
-    /// Whether an address is the attachment's.
-    pub fn has_address(&self, address: IpAddr) -> bool {
-        self.learnt().networks.iter().any(|network| network.addr() == address)
+    /// Whether an address is the attachment's, as others than the asking plugin say: nobody gives himself addresses.
+    pub fn has_address(&self, address: IpAddr, asking: &str) -> bool {
+        let learnt = self.learnt();
+        learnt.networks.iter().any(|(network, giver)| network.addr() == address && giver.as_deref() != Some(asking))
     }
 
-    /// Whether a prefix is that of one address of the attachment.
-    pub fn is_own_address(&self, prefix: IpNet) -> bool {
-        prefix.prefix_len() == prefix.max_prefix_len() && self.has_address(prefix.addr())
+    /// Whether a prefix is that of one address of the attachment, as others than the asking plugin say.
+    pub fn is_own_address(&self, prefix: IpNet, asking: &str) -> bool {
+        prefix.prefix_len() == prefix.max_prefix_len() && self.has_address(prefix.addr(), asking)
     }
 
     /// Whether a prefix lies in the subnet of an address of the attachment, or is one of its gateways.
@@ -202,21 +209,36 @@ impl Facts {
         let learnt = self.learnt();
         let is_gateway = prefix.prefix_len() == prefix.max_prefix_len() && learnt.gateways.contains(&prefix.addr());
         // A subnet of all addresses is near to nothing.
-        let mut near = learnt.networks.iter().filter(|network| network.prefix_len() > 0);
+        let mut near = learnt.networks.iter().map(|(network, _)| network).filter(|network| network.prefix_len() > 0);
         is_gateway || near.any(|network| network.trunc().contains(&prefix))
     }
 
-    /// Remember the addresses of a result.
-    pub fn learn_result(&self, result: &AddResult) {
+    /// Remember the addresses of a plugin's result, where the runtime's configuration names it as IPAM plugin; of all
+    /// others only those that were leased, so that two plugins cannot make up an address of somebody else's.
+    pub fn learn_result(&self, plugin: &str, result: &AddResult) {
+        let config = json::parse(self.config.as_bytes()).unwrap_or_default();
+        let ipam = config.as_object().and_then(|config| json::get(config, "ipam")).and_then(Value::as_object);
+        if ipam.and_then(|ipam| json::get(ipam, "type")).and_then(Value::as_str) == Some(plugin) {
+            return self.learn_addresses(result, Some(plugin));
+        }
+        let mut leased = result.clone();
+        leased.ips.retain(|ip| {
+            let learnt = self.learnt();
+            learnt.networks.iter().any(|(network, _)| network.addr() == ip.address.addr())
+        });
+        self.learn_addresses(&leased, Some(plugin));
+    }
+
+    fn learn_addresses(&self, result: &AddResult, giver: Option<&str>) {
         let mut learnt = self.learnt();
         for ip in &result.ips {
-            learnt.networks.push(ip.address);
+            learnt.networks.push((ip.address, giver.map(str::to_owned)));
             learnt.gateways.extend(ip.gateway);
         }
     }
 
     /// Remember what a call has done.
-    pub fn learn(&self, call: &Call<'_>, made: &Made) {
+    pub fn learn(&self, plugin: &str, call: &Call<'_>, made: &Made) {
         match (call, made) {
             (Call::LinksCreateVeth { container, host, .. }, Made::Pair(near, far)) => {
                 let (near, far) = (self.key(container, *near), self.key(host, *far));
@@ -244,7 +266,9 @@ impl Facts {
                 learnt.own.remove(&key);
                 learnt.names.remove(&key);
             }
-            (_, Made::Address(address)) => self.learnt().networks.push(IpNet::from(*address)),
+            (_, Made::Address(address)) => {
+                self.learnt().networks.push((IpNet::from(*address), Some(plugin.to_owned())));
+            }
             _ => {}
         }
     }

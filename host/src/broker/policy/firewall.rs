@@ -82,8 +82,8 @@ impl Check<'_> {
             Field::IpSource | Field::IpDestination | Field::Ip6Source | Field::Ip6Destination
         );
         let is_own = |value: &Value| match value {
-            Value::Address(address) => self.facts.has_address(*address),
-            Value::Network(network) => self.facts.is_own_address(*network),
+            Value::Address(address) => self.facts.has_address(*address, self.names.plugin()),
+            Value::Network(network) => self.facts.is_own_address(*network, self.names.plugin()),
             _ => false,
         };
         is_address
@@ -149,7 +149,7 @@ impl Check<'_> {
     /// Sources are the attachment's own addresses.
     pub(super) fn add_source(&self, zone: &str, source: IpNet) -> Verdict {
         let granted = self.zone(zone)?;
-        if self.facts.is_own_address(source) {
+        if self.facts.is_own_address(source, self.names.plugin()) {
             return Ok(granted);
         }
         match self.grants.host_routes.iter().find(|grant| grant.contains(source, self.names)) {

@@ -34,7 +34,7 @@ impl Check<'_> {
                 (Place::Host, None) => granted = self.host_route(route.destination, "route to")?,
                 (Place::Host, Some(index)) => {
                     granted = self.link(&handle(namespace, index))?;
-                    if !self.facts.is_own_address(route.destination) {
+                    if !self.facts.is_own_address(route.destination, self.names.plugin()) {
                         granted = self.host_route(route.destination, "route to")?;
                     }
                 }
@@ -50,7 +50,9 @@ impl Check<'_> {
             match (self.place(namespace), route.link) {
                 (Place::Container, None) => {}
                 (_, Some(index)) => granted = self.link(&handle(namespace, index))?,
-                (Place::Host, None) if self.facts.is_own_address(route.destination) => granted = Granted::Own,
+                (Place::Host, None) if self.facts.is_own_address(route.destination, self.names.plugin()) => {
+                    granted = Granted::Own
+                }
                 (Place::Host, None) => granted = self.host_route(route.destination, "route to")?,
             }
         }
