@@ -34,6 +34,8 @@ weir_sdk::manifest! {
         host_links: ["${bridge}", "cni0"] =>
             "the bridge, which containers share; cni0 where the configuration names none",
         host_links: ["${bridge}.*", "cni0.*"] => "the gateway's interface in a VLAN: its number is part of the name",
+        host_links: ["${hostInterface}"] =>
+            "the host's end of the pair where a native plugin made it and the container's namespace is gone",
         host_sysctls: ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] =>
             "the host forwards what containers send to their gateway",
         host_sysctls: ["net/ipv6/conf/${bridge}/accept_ra", "net/ipv6/conf/cni0/accept_ra"] =>

@@ -26,6 +26,8 @@ weir_sdk::manifest! {
     },
     asks: {
         link_kinds: ["veth"] => "the pair that connects host and container",
+        host_links: ["${hostInterface}"] =>
+            "the host's end of the pair where a native plugin made it and the container's namespace is gone",
         host_sysctls: ["net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"] =>
             "the host forwards what containers send to their gateway",
         container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
