@@ -9,7 +9,7 @@
 //!    `weir-native`.
 //! 5. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
-//! [`compiler`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
+//! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
 
 pub mod broker;
 #[cfg(feature = "compiler")]
@@ -23,3 +23,5 @@ pub mod delegate;
 pub mod fuzzing;
 pub mod registry;
 pub mod sandbox;
+#[cfg(feature = "compiler")]
+pub mod signing;

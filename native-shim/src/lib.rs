@@ -42,6 +42,7 @@ pub mod host_device;
 pub mod ipam_store;
 pub mod listener;
 pub mod process;
+pub mod random;
 pub mod resolver;
 mod small_file;
 pub mod watchdog;

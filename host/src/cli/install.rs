@@ -7,7 +7,8 @@ use anyhow::{Context, bail};
 use super::Directory;
 use super::consent::{self, Given};
 use super::grants;
-use crate::compiler::{Candidate, InstallOptions, install};
+use super::signing::Trust;
+use crate::compiler::{Candidate, InstallOptions, SignatureOptions, install};
 
 /// Arguments of `weir install`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +28,11 @@ pub(super) struct Arguments {
     /// Allow these plugins to delegate to the native plugin of this type, found on CNI_PATH.
     #[arg(long, value_name = "TYPE")]
     allow_native: Vec<String>,
+    /// Refuse what no trusted key has signed.
+    #[arg(long)]
+    require_signature: bool,
+    #[command(flatten)]
+    trust: Trust,
     /// The host binary; by default the one that came with this program.
     #[arg(long, value_name = "FILE")]
     host_binary: Option<PathBuf>,
@@ -45,7 +51,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(path) => path.clone(),
         None => find_host_binary(&compiler)?,
     };
-    let options = InstallOptions { host_binary, compiler, overwrite_native: arguments.overwrite_native };
+    let signatures =
+        SignatureOptions { trust_directory: arguments.trust.trust_dir.clone(), require: arguments.require_signature };
+    let options = InstallOptions { host_binary, compiler, overwrite_native: arguments.overwrite_native, signatures };
     let file = arguments.grant.as_deref().map(grants::read_file).transpose()?;
     let given = match &file {
         Some(grants) => Given::File(grants),
@@ -60,6 +68,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let installed = install(&registry, component, &options, decide)?;
         let name = &installed.entry.name;
         println!("installed {name} {} into {}", installed.entry.manifest.version, registry.bin_dir().display());
+        println!("  {}", installed.signature);
+        if let Some(newer) = &installed.newer_before {
+            println!("  this is older than {newer}, which was installed before");
+        }
         if installed.native_kept {
             println!("  a native plugin {name} is there and stays; --overwrite-native replaces it");
         }

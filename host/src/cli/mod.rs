@@ -10,6 +10,7 @@ mod inspect;
 mod install;
 mod lines;
 mod list;
+mod signing;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,12 @@ enum Command {
     },
     /// Run one command of an installed plugin as a runtime does, with a fault put in where asked: to see what it leaves.
     Exec(exec::Arguments),
+    /// Make a pair of keys to sign plugins with.
+    Keygen(signing::KeygenArguments),
+    /// Sign plugins.
+    Sign(signing::SignArguments),
+    /// Say whose signature plugins have, or fail: of files, or of all that is installed.
+    Verify(signing::VerifyArguments),
     /// Get and keep the leases of containers, for the plugin dhcp.
     DhcpDaemon(dhcp_daemon::Arguments),
     /// Compile what was compiled for another version of the host. Runs by itself after an upgrade.
@@ -103,6 +110,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Exec(arguments) => return exec::run(&arguments),
         Command::Install(arguments) => install::run(&arguments),
         Command::List(directory) => list::run(&directory.registry()?),
+        Command::Keygen(arguments) => signing::keygen(&arguments),
+        Command::Sign(arguments) => signing::sign(&arguments),
+        Command::Verify(arguments) => signing::verify(&arguments),
         Command::DhcpDaemon(arguments) => dhcp_daemon::run(arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Grant(arguments) => grants::grant(&arguments),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::component::{ComponentError, read_component};
 use super::files;
+use super::signed::{self, SignatureOptions};
 use crate::registry::{CompiledCode, Entry, Grants, Manifest, Registry, RegistryError};
 use crate::sandbox::engine::{self, ENGINE_KEY};
 
@@ -20,6 +21,8 @@ pub struct InstallOptions {
     pub compiler: PathBuf,
     /// Take the place of a native plugin of the same name.
     pub overwrite_native: bool,
+    /// Whose signatures count, and whether one is demanded.
+    pub signatures: SignatureOptions,
 }
 
 /// A component about to be installed, for the operator to decide on.
@@ -38,6 +41,10 @@ pub struct Candidate<'a> {
 pub struct Installed {
     /// The entry.
     pub entry: Entry,
+    /// What there is to say of its signature.
+    pub signature: String,
+    /// The version that was installed before, where it was newer.
+    pub newer_before: Option<String>,
     /// Whether a native plugin kept its place, so that runtimes still call that one.
     pub native_kept: bool,
 }
@@ -55,6 +62,14 @@ pub enum InstallError {
         path: String,
         /// Why.
         source: ComponentError,
+    },
+    /// Its signature is missing or wrong.
+    #[error("{component}: {source}")]
+    Signature {
+        /// The component.
+        component: String,
+        /// Why.
+        source: crate::signing::SigningError,
     },
     /// The compiler refused it.
     #[error("cannot compile plugin {name}: {reason}")]
@@ -96,8 +111,11 @@ pub fn install(
     let facts = read_component(&bytes)
         .map_err(|source| InstallError::Component { path: component.display().to_string(), source })?;
     let name = facts.manifest.name.clone();
+    let found = signed::look(registry, &options.signatures, component, &bytes, &name)?;
     let digest = sha256(&bytes);
     let installed = registry.read_entry(&name).ok();
+    let before = installed.as_ref().map(|entry| entry.manifest.version.clone());
+    let newer_before = before.filter(|before| signed::is_older(&facts.manifest.version, before));
     let candidate = Candidate { manifest: &facts.manifest, digest: &digest, installed: installed.as_ref() };
     let grants = match decide(&candidate) {
         Ok(grants) => grants,
@@ -117,14 +135,16 @@ pub fn install(
     install_binaries(registry, options)?;
     files::replace(&registry.component_path(&digest), &bytes, 0o644)?;
     let mut entry = Entry::new(facts.manifest, digest, facts.imports, !facts.wasi_imports.is_empty(), grants);
+    found.keep(registry, &entry.component)?;
+    entry.signer = found.signer;
     compile(registry, &mut entry, &bytes)?;
     write_entry(registry, &entry)?;
     let native_kept = !link(registry, &name, options.overwrite_native)?;
     remove_unused(registry)?;
-    Ok(Installed { entry, native_kept })
+    Ok(Installed { entry, signature: found.note, newer_before, native_kept })
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub(super) fn sha256(bytes: &[u8]) -> String {
     use sha2::Digest;
     sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -235,7 +255,9 @@ fn remove_unused(registry: &Registry) -> Result<(), RegistryError> {
     let mut used = Vec::new();
     for name in registry.names()? {
         let Ok(entry) = registry.entry(&name) else { return Ok(()) };
-        used.push(registry.component_path(&entry.component));
+        let component = registry.component_path(&entry.component);
+        used.extend(entry.signer.is_some().then(|| crate::signing::path_beside(&component)));
+        used.push(component);
         used.extend(entry.compiled.map(|compiled| registry.compiled_path(&compiled.digest)));
     }
     for directory in ["components", "compiled"] {

@@ -48,6 +48,15 @@ impl VerifiedFile {
         Ok(Self { file, path: path.to_owned(), size: metadata.len() })
     }
 
+    /// Its permissions.
+    ///
+    /// # Errors
+    /// Where the system does not say.
+    pub fn mode(&self) -> Result<u32, RegistryError> {
+        let metadata = self.file.metadata().map_err(|e| RegistryError::io("stat", &self.path, e))?;
+        Ok(metadata.mode() & 0o7777)
+    }
+
     /// All its bytes.
     ///
     /// # Errors
