@@ -38,7 +38,7 @@ WASM := $(TARGET_DIR)/wasm32-unknown-unknown/plugin
 # What the tests wrote down of what they ran.
 RECORDS := $(abspath $(TARGET_DIR))/tests
 # Plugins that only the tests use, built for wasm32-wasip2.
-GUESTS := wasi-probe unruly hostile
+GUESTS := wasi-probe unruly hostile careless
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help

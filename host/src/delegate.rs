@@ -12,9 +12,10 @@ use cni_spec::names;
 use cni_spec::result::AddResult;
 use cni_spec::version::LATEST;
 use serde_json::Value;
+use weir_native::attachment::Attachment;
 
-use crate::broker::Budget;
 use crate::broker::trace::Level;
+use crate::broker::{Budget, Limits};
 use crate::contract::{Command, code};
 use crate::registry::RegistryError;
 use crate::sandbox::{self, PluginOutcome, Session};
@@ -96,11 +97,49 @@ fn call_native(
              plugin grants the native one"
         )));
     }
+    if command == Command::Add {
+        let unwritten = |e: weir_native::Error| Error::new(code::PLUGIN_UNAVAILABLE, e.message);
+        session.ledger().intend_delegate(plugin_type, config).map_err(unwritten)?;
+    }
+    execute(session, command, plugin_type, config, &[], budget)
+}
+
+/// Have a native plugin delete what it added for an attachment.
+///
+/// # Errors
+/// The plugin's error, or why it could not run.
+pub fn delete_native(session: &Session, plugin_type: &str, config: &str, owner: &Attachment) -> Result<(), Error> {
+    const PATIENCE_MS: u64 = 10_000;
+    let limits = Limits { wall_time_ms: PATIENCE_MS, ..Limits::default() };
+    let budget = Budget::new(plugin_type, limits, None);
+    let own = session.invocation();
+    let is_own = own.attachment.container_id == owner.container_id;
+    let netns = own.netns_path.as_deref().filter(|_| is_own).unwrap_or_default();
+    let variables = [
+        ("CNI_CONTAINERID", owner.container_id.as_str()),
+        ("CNI_IFNAME", owner.interface_name.as_str()),
+        ("CNI_NETNS", netns),
+    ];
+    execute(session, Command::Del, plugin_type, config, &variables, &budget).map(drop)
+}
+
+fn execute(
+    session: &Session,
+    command: Command,
+    plugin_type: &str,
+    config: &str,
+    variables: &[(&str, &str)],
+    budget: &Budget,
+) -> Result<String, Error> {
     let invocation = session.invocation();
     let io = |e: weir_native::Error| Error::new(code::PLUGIN_UNAVAILABLE, e.message);
     let path = weir_native::exec::find(plugin_type, &invocation.cni_path).map_err(io)?;
     let mut environment: Vec<(OsString, OsString)> =
         std::env::vars_os().filter(|(name, _)| name != "CNI_COMMAND").collect();
+    for (name, value) in variables {
+        environment.retain(|(other, _)| other != name);
+        environment.push((name.into(), value.into()));
+    }
     environment.push(("CNI_COMMAND".into(), command.to_string().into()));
     let output = weir_native::exec::run(&weir_native::exec::Invocation {
         path: &path,

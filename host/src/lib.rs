@@ -7,7 +7,8 @@
 //! 3. [`sandbox`] maps the code and links only what the plugin imports and was granted.
 //! 4. [`broker`] stands below all bindings: every host call of every guest passes its one check on the way to
 //!    `weir-native`.
-//! 5. [`delegate`] runs another plugin for a guest, in an instance of its own.
+//! 5. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
+//! 6. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
 //! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
 
@@ -21,6 +22,7 @@ pub mod delegate;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod ledger;
 pub mod registry;
 pub mod sandbox;
 #[cfg(feature = "compiler")]

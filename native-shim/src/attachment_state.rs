@@ -17,7 +17,8 @@ use crate::{Error, ErrorKind, Result};
 const LIMIT: usize = 16 << 20;
 
 /// How the file of an attachment is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Naming {
     /// `<container ID>_<interface name>.json`, as tuning has it.
     Attachment,

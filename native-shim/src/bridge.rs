@@ -32,7 +32,8 @@ pub struct PortOptions {
 }
 
 /// VLAN membership of a port, or of the bridge itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct PortVlan {
     /// First VLAN ID, 1 to 4094.
     pub first: u16,

@@ -30,7 +30,8 @@ thread_local! {
 }
 
 /// What tells namespaces apart: device and inode of the namespace file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NetnsIdentity {
     /// Device of the namespace file system.
     pub device: u64,

@@ -26,6 +26,13 @@ pub fn kill_self() {
     let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
 }
 
+/// A number by lot, for names that nobody else chooses.
+pub fn random_number() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    // The keys of this hasher are random; its result is then as good as they are.
+    std::hash::RandomState::new().build_hasher().finish()
+}
+
 fn end_signals() -> nix::sys::signal::SigSet {
     [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT].into_iter().collect()
 }

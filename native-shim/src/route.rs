@@ -21,7 +21,8 @@ const MAIN: u32 = 254;
 const ALL: u32 = 0;
 
 /// A unicast route, as it is or as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Route {
     /// Destination; prefix length 0 is the default route.
     pub destination: IpNet,

@@ -13,7 +13,8 @@ use crate::netns::Netns;
 use crate::{Error, ErrorKind, Result};
 
 /// A rule that sends packets to a routing table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// Address family.
     pub family: IpFamily,

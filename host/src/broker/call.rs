@@ -366,6 +366,8 @@ pub enum Made {
     Pair(u32, u32),
     /// An address that is this attachment's now.
     Address(IpAddr),
+    /// Which commands of a firewall batch had to create what they ensure, by their places.
+    Created(Vec<usize>),
     /// Something that was there before, so the call changed nothing.
     Unchanged,
 }

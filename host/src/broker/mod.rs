@@ -25,6 +25,7 @@ pub use limits::{Limits, LimitsGrant};
 use self::fault::Probe;
 pub use self::policy::{Facts, Policy};
 use self::times::Phase;
+use crate::ledger::Ledger;
 use crate::registry::Grants;
 
 /// What stands between one instance of a plugin and the system.
@@ -33,17 +34,24 @@ pub struct Broker {
     policy: Policy,
     budget: Budget,
     probe: Option<Arc<Probe>>,
+    ledger: Option<Arc<Ledger>>,
 }
 
 impl Broker {
     /// A broker for one instance.
     pub fn new(policy: Policy, budget: Budget) -> Self {
-        Self { policy, budget, probe: None }
+        Self { policy, budget, probe: None, ledger: None }
     }
 
     /// With faults on purpose.
     pub fn with_probe(mut self, probe: Option<Arc<Probe>>) -> Self {
         self.probe = probe;
+        self
+    }
+
+    /// With a ledger of what is made.
+    pub fn with_ledger(mut self, ledger: Arc<Ledger>) -> Self {
+        self.ledger = Some(ledger);
         self
     }
 
@@ -90,14 +98,25 @@ impl Broker {
             }
             return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Denied, denial.to_string())));
         }
+        let intent = match self.ledger.as_ref().map(|ledger| ledger.intend(call)).transpose() {
+            Ok(intent) => intent,
+            Err(error) => {
+                trace::host_call(self.plugin(), function, Some(&error));
+                return Ok(Err(error));
+            }
+        };
         let acting = times::enter(Phase::Calls);
         let outcome = match &self.probe {
             None => act(),
             Some(probe) => probe.call(self.policy.plugin(), function, act)?,
         };
         drop(acting);
-        if let Ok(value) = &outcome {
-            self.policy.facts().learn(self.policy.plugin(), call, &made(value));
+        let made = outcome.as_ref().map(made).map_err(drop);
+        if let Ok(made) = &made {
+            self.policy.facts().learn(self.policy.plugin(), call, made);
+        }
+        if let Some((ledger, intent)) = self.ledger.as_ref().zip(intent) {
+            ledger.complete(intent, made);
         }
         trace::host_call(self.policy.plugin(), function, outcome.as_ref().err());
         if let Ok(answer) = &outcome {

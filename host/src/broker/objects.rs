@@ -6,7 +6,8 @@ use std::sync::Arc;
 use weir_native::netns::Netns;
 
 /// Which namespace a handle leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Place {
     /// The container's.
     Container,

@@ -14,6 +14,7 @@ use super::{Command, Invocation, Variables, code, output};
 use crate::broker::fault::Probe;
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
+use crate::ledger;
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
 
@@ -81,21 +82,31 @@ fn answer(
     *version = Some(invocation.version);
     let (command, result_version) = (invocation.command, invocation.version);
     let session = Arc::new(Session::with_probe(registry, invocation, probe)?);
-    let outcome = sandbox::run(&session, &entry, command, &session.invocation().config, None)?;
+    let config = &session.invocation().config;
+    let outcome = ledger::run(&session, name, command, || sandbox::run(&session, &entry, command, config, None));
+    // What was deleted is deleted, whatever the answer is.
+    let undone = |error| {
+        session.finish_deletion();
+        error
+    };
+    let outcome = outcome.map_err(undone)?;
     if let PluginOutcome::Result(result) = outcome {
         let value = match result.to_json(result_version) {
             Ok(value) => value,
             // A result that the configuration's version cannot express is a failed ADD: nothing of it may stay.
             Err(unspeakable) => {
-                let config = &session.invocation().config;
                 if let Err(e) = sandbox::run(&session, &entry, Command::Del, config, None) {
                     trace::line(name, Level::Error, &format!("undo the failed ADD: {e}"));
                 }
-                session.finish_deletion();
-                return Err(unspeakable.into());
+                return Err(undone(ledger::roll_back(&session, unspeakable.into())));
             }
         };
-        output::print(&value).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the result: {e}")))?;
+        // Without its result the runtime takes it for failed.
+        output::print(&value).map_err(|e| {
+            let error = Error::new(IO_FAILURE, format!("cannot print the result: {e}"));
+            undone(ledger::roll_back(&session, error))
+        })?;
+        ledger::commit(&session);
     }
     if matches!(command, Command::Del | Command::Gc) {
         session.finish_deletion();

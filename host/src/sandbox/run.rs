@@ -26,6 +26,7 @@ use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
 use crate::contract::{Command, Invocation, code};
+use crate::ledger::Ledger;
 use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
 
 /// What one command shares among all plugins that run for it.
@@ -42,6 +43,7 @@ struct Shared {
     facts: Arc<Facts>,
     started: Instant,
     probe: Option<Arc<Probe>>,
+    ledger: Arc<Ledger>,
 }
 
 /// What a plugin answered.
@@ -70,9 +72,11 @@ impl Session {
         let engine = engine::engine()
             .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
         let policy = PolicyFile::of(&registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
+        let ledger = Arc::new(ledger_of(&invocation));
         let facts = Arc::new(Facts::of(&invocation));
+        facts.set_ledger(ledger.clone());
         let (host_netns, started) = (OnceLock::new(), Instant::now());
-        let shared = Shared { engine, registry, invocation, policy, host_netns, facts, started, probe };
+        let shared = Shared { engine, registry, invocation, policy, host_netns, facts, started, probe, ledger };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -95,6 +99,11 @@ impl Session {
         &self.shared.policy
     }
 
+    /// What the attachment has made.
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.shared.ledger
+    }
+
     pub(crate) fn invocation(&self) -> &Invocation {
         &self.shared.invocation
     }
@@ -109,25 +118,34 @@ impl Session {
     }
 
     pub(super) fn attachment(&self) -> weir_native::attachment::Attachment {
-        let attachment = &self.shared.invocation.attachment;
-        weir_native::attachment::Attachment::new(&attachment.container_id, &attachment.interface_name)
+        owner(&self.shared.invocation)
     }
 
     pub(super) fn started(&self) -> Instant {
         self.shared.started
     }
 
-    pub(super) fn container_netns(&self) -> Option<Arc<Netns>> {
+    pub(crate) fn container_netns(&self) -> Option<Arc<Netns>> {
         self.shared.invocation.netns.clone()
     }
 
-    pub(super) fn host_netns(&self) -> weir_native::Result<Arc<Netns>> {
+    pub(crate) fn host_netns(&self) -> weir_native::Result<Arc<Netns>> {
         if let Some(netns) = self.shared.host_netns.get() {
             return Ok(netns.clone());
         }
         let netns = Arc::new(Netns::current()?);
         Ok(self.shared.host_netns.get_or_init(|| netns).clone())
     }
+}
+
+fn owner(invocation: &Invocation) -> weir_native::attachment::Attachment {
+    let attachment = &invocation.attachment;
+    weir_native::attachment::Attachment::new(&attachment.container_id, &attachment.interface_name)
+}
+
+fn ledger_of(invocation: &Invocation) -> Ledger {
+    let earlier = invocation.prev_result.iter().flat_map(|result| &result.ips).map(|ip| ip.address.addr());
+    Ledger::new(&invocation.network, owner(invocation), earlier.collect())
 }
 
 /// Run a plugin of the registry for the session's command, or, with a share of its caller's budget, for the one that a
@@ -238,7 +256,9 @@ fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -
     table.set_max_capacity(budget.limits().handles);
     Guest {
         table,
-        broker: Broker::new(policy, budget.clone()).with_probe(session.shared.probe.clone()),
+        broker: Broker::new(policy, budget.clone())
+            .with_probe(session.shared.probe.clone())
+            .with_ledger(session.ledger().clone()),
         session: session.clone(),
         limiter: Limiter::new(budget.clone()),
         wasi: entry.wasi.then(|| Wasi::new(budget.limits().output_bytes)),

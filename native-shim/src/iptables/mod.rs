@@ -24,7 +24,8 @@ use crate::{Error, ErrorKind, Result};
 use program::{Tool, run};
 
 /// A rule: a chain and the words after it, as `iptables -S` prints them, without quotes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// Chain.
     pub chain: String,
@@ -42,7 +43,8 @@ pub struct Chain {
 }
 
 /// A step of a transaction on one table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Command {
     /// Create a chain, or empty it where it exists.
     CreateOrFlushChain(String),

@@ -158,7 +158,7 @@ pub fn random_veth_name() -> String {
 }
 
 /// A hardware address by lot: locally administered, of one station.
-pub(crate) fn random_mac() -> [u8; 6] {
+pub fn random_mac() -> [u8; 6] {
     let ([first, b, c, d], [e, f, ..]) = (random().to_ne_bytes(), random().to_ne_bytes());
     [first & 0xfc | 2, b, c, d, e, f]
 }

@@ -11,8 +11,8 @@ use netlink_packet_core::DefaultNla;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkInfo as Detail, LinkMessage, State};
 
-pub(crate) use create::{Common, Lower, create, random_mac};
-pub use create::{create_veth, random_veth_name};
+pub(crate) use create::{Common, Lower, create};
+pub use create::{create_veth, random_mac, random_veth_name};
 pub use peer::is_veth_pair;
 pub use place::{move_to, set_controller};
 pub use types::{CreatedLink, LinkChanges, LinkInfo, OperationalState, VethEnd};

@@ -56,23 +56,32 @@ pub struct LinkInfo {
 }
 
 /// Changes to make together, in one request to the kernel. A field that is none stays as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct LinkChanges {
     /// Administrative state.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub up: Option<bool>,
     /// A new name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// MTU in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mtu: Option<u32>,
     /// Hardware address.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mac: Option<Vec<u8>>,
     /// Promiscuous mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub promiscuous: Option<bool>,
     /// All-multicast mode.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub all_multicast: Option<bool>,
     /// Length of the transmit queue in packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tx_queue_length: Option<u32>,
     /// Free text; empty removes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
 }
 

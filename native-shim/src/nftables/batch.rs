@@ -59,6 +59,15 @@ pub(super) struct Batch {
     pub(super) origins: Vec<(usize, bool)>,
 }
 
+impl Batch {
+    /// Places of the commands that create what was missing, in order.
+    pub(super) fn created(&self) -> Vec<usize> {
+        let mut created: Vec<_> = self.origins.iter().filter(|origin| origin.1).map(|origin| origin.0).collect();
+        created.dedup();
+        created
+    }
+}
+
 /// Compile commands, given what exists before them.
 pub(super) fn compile_batch(table: &Table, commands: &[Command], presence: &Presence) -> Result<Batch> {
     check_name("table", &table.name)?;

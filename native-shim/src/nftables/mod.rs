@@ -39,11 +39,16 @@ const ATTEMPTS: u32 = 32;
 
 /// Carry out the commands on a table as one transaction: all of them or none.
 pub fn apply(namespace: &Netns, table: &Table, commands: &[Command]) -> Result<()> {
+    apply_telling(namespace, table, commands).map(drop)
+}
+
+/// The same; returns which of the commands that ensure something had to create it, by their places in the list.
+pub fn apply_telling(namespace: &Netns, table: &Table, commands: &[Command]) -> Result<Vec<usize>> {
     with_channel(namespace, |channel| {
         let mut presence = Presence::ask(channel, table, commands)?;
         for _ in 0..ATTEMPTS {
             let batch = compile_batch(table, commands, &presence)?;
-            let Err(fault) = channel.transact(batch::SUBSYSTEM, &batch.requests)? else { return Ok(()) };
+            let Err(fault) = channel.transact(batch::SUBSYSTEM, &batch.requests)? else { return Ok(batch.created()) };
             let origin = fault.request.and_then(|index| batch.origins.get(index)).copied();
             // Somebody created or deleted what the commands ensure between the question and the transaction.
             let raced = match fault.refusal.errno {

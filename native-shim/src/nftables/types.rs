@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// Family of a table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Family {
     /// IPv4.
     Ip,
@@ -18,7 +19,8 @@ pub enum Family {
 }
 
 /// A table.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Table {
     /// Its family.
     pub family: Family,
@@ -124,7 +126,8 @@ pub enum Field {
 }
 
 /// A value to compare a field with, or part of the key of an element.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Value {
     /// An address.
     Address(IpAddr),
@@ -196,7 +199,8 @@ pub struct MarkChange {
 }
 
 /// What happens to a packet.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Verdict {
     /// Let pass this chain's hook.
     Accept,
@@ -298,7 +302,8 @@ pub struct Set {
 }
 
 /// What an element maps to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ElementData {
     /// Nothing.
     None,
@@ -309,7 +314,8 @@ pub enum ElementData {
 }
 
 /// An element of a set or map.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Element {
     /// Its key, in the order of the set's key types.
     pub key: Vec<Value>,

@@ -6,7 +6,8 @@ use weir_native::{
 };
 
 use super::{convert, nftables_convert as nft};
-use crate::broker::{Call, Function};
+use crate::broker::{Call, Function, Made};
+use crate::ledger;
 use crate::sandbox::Guest;
 use crate::sandbox::bindings::cni::types::IpNetwork;
 use crate::sandbox::bindings::cni::{conntrack, firewalld, iptables, nftables};
@@ -24,10 +25,11 @@ impl nftables::Host for Guest {
     ) -> Answer<()> {
         let namespace = self.namespace(&namespace)?;
         let table = nft::table(table);
-        let commands = valid!(self, Function::NftablesApply, convert::all(commands, nft::command));
-        self.call(Call::NftablesApply { namespace: &namespace, table: &table, commands: &commands }, || {
-            native::apply(&namespace.netns, &table, &commands)
-        })
+        let mut commands = valid!(self, Function::NftablesApply, convert::all(commands, nft::command));
+        commands.iter_mut().for_each(mark);
+        let call = Call::NftablesApply { namespace: &namespace, table: &table, commands: &commands };
+        let act = || native::apply_telling(&namespace.netns, &table, &commands);
+        Ok(self.call_making(call, act, |created| Made::Created(created.clone()))?.map(drop))
     }
 
     fn list_rules(
@@ -79,6 +81,19 @@ impl nftables::Host for Guest {
             let elements = native::list_elements(&namespace.netns, &table, &set)?;
             Ok(elements.into_iter().map(nft::element_out).collect())
         })
+    }
+}
+
+/// What has no comment gets one by which the ledger finds it again.
+fn mark(command: &mut native::Command) {
+    match command {
+        native::Command::AddRule(new) if new.rule.comment.is_empty() => new.rule.comment = ledger::mark(),
+        native::Command::AddElements(_, elements) => {
+            for element in elements.iter_mut().filter(|element| element.comment.is_empty()) {
+                element.comment = ledger::mark();
+            }
+        }
+        _ => {}
     }
 }
 

@@ -45,7 +45,10 @@ impl links::Host for Guest {
         host_end: VethEnd,
     ) -> Answer<(LinkResource, LinkResource)> {
         let (container, host) = (self.namespace(&container)?, self.namespace(&host)?);
-        let (container_end, host_end) = (end(container_end), end(host_end));
+        let (container_end, mut host_end) = (end(container_end), end(host_end));
+        // Chosen here, so that the ledger can tell the pair from others before it is made.
+        host_end.name.get_or_insert_with(native::random_veth_name);
+        host_end.mac.get_or_insert_with(|| native::random_mac().to_vec());
         let call = Call::LinksCreateVeth {
             container: &container,
             container_end: &container_end,

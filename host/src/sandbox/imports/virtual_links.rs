@@ -24,8 +24,13 @@ impl virtual_links::Host for Guest {
     ) -> Answer<LinkResource> {
         let namespace = self.namespace(&namespace)?;
         let lower = lower.map(|lower| self.link(&lower)).transpose()?;
-        let options = native::LinkOptions { mtu: options.mtu, mac: options.mac, up: options.up, alias: options.alias };
+        let mut options =
+            native::LinkOptions { mtu: options.mtu, mac: options.mac, up: options.up, alias: options.alias };
         let kind = self::kind(kind);
+        if has_address_by_lot(&kind) {
+            // Chosen here, so that the ledger can tell the link from others before it is made.
+            options.mac.get_or_insert_with(|| weir_native::link::random_mac().to_vec());
+        }
         let call = Call::VirtualLinksCreate {
             namespace: &namespace,
             name: &name,
@@ -49,6 +54,19 @@ impl virtual_links::Host for Guest {
         self.call(Call::VirtualLinksDescribe { link: &link }, || {
             Ok(native::describe(&link.namespace.netns, link.index)?.map(kind_out))
         })
+    }
+}
+
+/// Whether the kernel would choose an address by lot; links of other kinds have that of their lower link, or none.
+fn has_address_by_lot(kind: &native::LinkKind) -> bool {
+    match kind {
+        native::LinkKind::Macvlan(options) => options.mode != native::MacvlanMode::Passthru,
+        native::LinkKind::Dummy => true,
+        native::LinkKind::Ipvlan(_)
+        | native::LinkKind::Vlan(_)
+        | native::LinkKind::Ifb
+        | native::LinkKind::Vrf(_)
+        | native::LinkKind::Tap(_) => false,
     }
 }
 
