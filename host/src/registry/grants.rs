@@ -174,11 +174,6 @@ impl Grants {
         self.lines().is_empty() && self.limits.is_empty()
     }
 
-    /// Whether interfaces, and nothing else, are granted.
-    pub(crate) fn names_no_object(&self) -> bool {
-        self.lines().iter().all(|line| matches!(line.key, "interfaces" | "nativeDelegates"))
-    }
-
     /// Whether an interface of the contract was granted.
     pub fn has_interface(&self, interface: &str) -> bool {
         self.interfaces.iter().any(|granted| granted == interface)

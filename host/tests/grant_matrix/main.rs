@@ -19,9 +19,7 @@ use weir::registry::{GrantLine, Grants};
 const PLUGIN: &str = "p";
 
 fn decide(fixture: &Fixture, grants: &Grants, call: &Call<'_>) -> Result<Granted, Option<GrantLine>> {
-    let mut grants = grants.clone();
-    grants.merge(Grants::parse(br#"{"files": ["/never"]}"#).unwrap());
-    let policy = Policy::new(PLUGIN, grants, fixture::CONFIG, Arc::clone(&fixture.facts));
+    let policy = Policy::new(PLUGIN, grants.clone(), fixture::CONFIG, Arc::clone(&fixture.facts));
     policy.decide(call).map_err(|denial| {
         assert_eq!((denial.plugin.as_str(), denial.function), (PLUGIN, call.function()));
         assert!(!denial.object.is_empty());

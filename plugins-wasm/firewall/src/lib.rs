@@ -37,7 +37,7 @@ weir_sdk::manifest! {
     },
     asks: {
         nftables: ["inet cni_firewall", "bridge cni_firewall"] => "ingress policies, and who owns which address",
-        nftables: ["ip *", "ip6 *", "inet *"] =>
+        nftables: ["ip *:accept", "ip6 *:accept", "inet *:accept"] =>
             "accept rules in all chains that drop forwarded packets by default, whoever made them",
         iptables: [
             "filter CNI-FORWARD",

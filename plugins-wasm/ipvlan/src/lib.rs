@@ -27,9 +27,8 @@ weir_sdk::manifest! {
     asks: {
         link_kinds: ["ipvlan"] => "the container's link",
         lower_links: ["${master}"] => "the link below it",
-        lower_links: [
-            "*",
-        ] => "without master it is the link of the default route, or of the plugin before: no configuration says its name",
+        lower_links: ["${defaultInterface}", "${hostInterface}"] =>
+            "without master it is the link of the default route, or of the plugin before",
         container_links: ["${master}"] => "the link below it, with linkInContainer",
         container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
         delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",

@@ -26,7 +26,7 @@ weir_sdk::manifest! {
     asks: {
         link_kinds: ["macvlan"] => "the container's link",
         lower_links: ["${master}"] => "the link below it",
-        lower_links: ["*"] => "without master it is the link of the default route: no configuration says its name",
+        lower_links: ["${defaultInterface}"] => "without master it is the link of the default route",
         container_links: ["${master}"] => "the link below it, with linkInContainer",
         container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
         delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",

@@ -34,8 +34,8 @@ weir_sdk::manifest! {
         iptables: ["nat CNI-*"] => "port mappings (backend iptables), and what native plugins left",
         iptables: ["nat PREROUTING:jump", "nat OUTPUT:jump", "nat POSTROUTING:jump"] =>
             "so that packets come to these chains",
-        host_sysctls: ["net/ipv4/conf/*"] =>
-            "route_localnet of the interface towards the container, whose name depends on the plugin before",
+        host_sysctls: ["net/ipv4/conf/${hostInterface}/route_localnet"] =>
+            "the interface towards the container, which the plugin before made: 127.0.0.1 of the host reaches the container",
     },
 }
 

@@ -43,6 +43,7 @@ pub struct Facts {
 #[derive(Debug, Default)]
 struct Learnt {
     own: BTreeSet<Key>,
+    returned: BTreeSet<Key>,
     names: BTreeMap<Key, String>,
     /// Addresses with the plugin that gave them; none: the runtime.
     networks: Vec<(IpNet, Option<String>)>,
@@ -98,9 +99,16 @@ impl Facts {
         &self.interface_name
     }
 
-    /// Names of the host's interfaces in prevResult.
-    pub fn told_host_interfaces(&self) -> &[String] {
-        &self.told_host_interfaces
+    /// Names of the host's interfaces in prevResult. Where it has none, as in old versions: of those by which the host
+    /// reaches the attachment's addresses.
+    pub fn host_interfaces(&self) -> Vec<String> {
+        if !self.told_host_interfaces.is_empty() {
+            return self.told_host_interfaces.clone();
+        }
+        let Some(host) = self.host.get() else { return Vec::new() };
+        let addresses: Vec<IpAddr> = self.learnt().networks.iter().map(IpNet::addr).collect();
+        let routes = addresses.iter().filter_map(|address| route::lookup(host, *address).ok()?);
+        routes.filter_map(|route| Some(link::find_by_index(host, route.link?).ok()??.name)).collect()
     }
 
     /// Ask this ledger too. Only the first is taken.
@@ -172,6 +180,12 @@ impl Facts {
     pub fn made(&self, link: &LinkHandle) -> bool {
         let key = self.key(&link.namespace, link.index);
         self.learnt().own.contains(&key)
+    }
+
+    /// Whether this process moved a link to the host: what it had there before can be put back.
+    pub fn returned(&self, link: &LinkHandle) -> bool {
+        let key = self.key(&link.namespace, link.index);
+        self.learnt().returned.contains(&key)
     }
 
     /// Whether a link of this name is the attachment's own: CNI_IFNAME in the container, what the ledger says, and the
@@ -255,6 +269,9 @@ impl Facts {
                 learnt.names.remove(&from);
                 learnt.names.remove(&to);
                 learnt.own.insert(to);
+                if to.0 {
+                    learnt.returned.insert(to);
+                }
             }
             (Call::LinkUpdate { link, changes }, _) if changes.name.is_some() => {
                 let key = self.key(&link.namespace, link.index);

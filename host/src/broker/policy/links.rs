@@ -4,6 +4,7 @@ use weir_native::link::{LinkChanges, VethEnd};
 use weir_native::virtual_link::LinkKind;
 
 use super::check::{Check, Verdict, link_text};
+use super::pattern::Pattern;
 use super::{Granted, Refused};
 use crate::broker::objects::{LinkHandle, NamespaceHandle, Place};
 use crate::registry::grant_values::GrantedKind;
@@ -11,11 +12,30 @@ use crate::registry::grant_values::GrantedKind;
 impl Check<'_> {
     /// Changes to a link; a new name on the host must be one that it may create.
     pub(super) fn update_link(&self, link: &LinkHandle, changes: &LinkChanges) -> Verdict {
+        let place = self.place(&link.namespace);
+        if place == Place::Host
+            && let Some(pattern) = self.rename_of_lower(link, changes)?
+        {
+            return Ok(Granted::by("lowerLinks", pattern));
+        }
         let granted = self.link(link)?;
         match &changes.name {
-            Some(name) => self.new_name(self.place(&link.namespace), name),
+            Some(name) => self.new_name(place, name),
             None => Ok(granted),
         }
+    }
+
+    /// A link that may be moved to the container gets its name back where the kernel brought it back under another.
+    fn rename_of_lower(&self, link: &LinkHandle, changes: &LinkChanges) -> Result<Option<&Pattern>, Refused> {
+        let LinkChanges { up, name, mtu, mac, promiscuous, all_multicast, tx_queue_length, alias: _ } = changes;
+        let more = up.is_some() || mtu.is_some() || mac.is_some() || promiscuous.is_some();
+        if more || all_multicast.is_some() || tx_queue_length.is_some() || self.grants.lower_links.is_empty() {
+            return Ok(None);
+        }
+        let Some(before) = self.name(link)? else { return Ok(None) };
+        let fitting = |name: &str| self.grants.lower_links.iter().find(|pattern| pattern.matches(name, self.names));
+        let old = fitting(&before);
+        Ok(name.as_ref().map_or(old, |name| old.and_then(|_| fitting(name))))
     }
 
     /// A link may leave the host where links may be stacked on it, and come back under a name of that list. The

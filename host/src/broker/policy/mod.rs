@@ -153,10 +153,6 @@ impl Policy {
     /// # Errors
     /// The denial.
     pub fn decide(&self, call: &Call<'_>) -> Result<Granted, Denial> {
-        // Until manifests ask for values: a grant of interfaces alone is not looked at more closely.
-        if self.grants.names_no_object() && self.grants.has_interface(call.function().interface()) {
-            return Ok(Granted::Interface);
-        }
         let check = Check { grants: &self.grants, facts: &self.facts, names: &self.names };
         check.decide(call).map_err(|refused| self.denial(&check, call, refused))
     }

@@ -50,7 +50,7 @@ impl Expand for Names {
             "ifname" => vec![self.facts.interface_name().to_owned()],
             "network" => vec![self.facts.network().to_owned()],
             "plugin" => vec![self.plugin.clone()],
-            "hostInterface" => self.facts.told_host_interfaces().to_vec(),
+            "hostInterface" => self.facts.host_interfaces(),
             "defaultInterface" => self.facts.default_interfaces(),
             _ => {
                 let mut found = Vec::new();
