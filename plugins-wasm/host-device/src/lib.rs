@@ -36,10 +36,6 @@ weir_sdk::manifest! {
         lower_links: ["${device}"] => "the device, where the configuration gives its name",
         lower_links: ["*"] =>
             "the device, where the configuration gives its place in the device tree: nobody knows the name before",
-        host_links: ["${device}", "${ifname}"] =>
-            "its name and alias on the host, also where the kernel brought it back under the container's name for it",
-        host_links: ["*"] => "the same for a device whose name nobody knows before",
-        host_routes: ["0.0.0.0/0", "::/0"] => "addresses that the device had on the host, put back where ADD fails",
         container_sysctls: ["net/ipv6/conf/lo/disable_ipv6"] => "IPv6 addresses need IPv6 on lo too",
         directories: ["/run/cni/host-device"] => "the name and the alias that the device has on the host",
         delegates: ["${ipam.type}"] => "the IPAM plugin that the configuration names",
