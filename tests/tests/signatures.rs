@@ -2,6 +2,7 @@
 //! directory refuses to install and to run.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
 struct Desk<'a> {
     host: &'a Host,
     root: PathBuf,
+    containers: Cell<u32>,
 }
 
 fn said(output: &Output) -> String {
@@ -47,7 +49,7 @@ fn said(output: &Output) -> String {
 impl<'a> Desk<'a> {
     fn new(host: &'a Host) -> Result<Self> {
         let root = host.directory("desk")?;
-        let desk = Self { host, root };
+        let desk = Self { host, root, containers: Cell::new(0) };
         for directory in ["trusted", "keys", "shop", "bin"] {
             fs::create_dir(desk.path(directory))?;
             fs::set_permissions(desk.path(directory), fs::Permissions::from_mode(0o755))?;
@@ -140,7 +142,8 @@ impl<'a> Desk<'a> {
     }
 
     fn call(&self, plugin: &str) -> Result<Call> {
-        let container = self.host.container("c")?;
+        let number = self.containers.replace(self.containers.get() + 1);
+        let container = self.host.container(&format!("c{number}"))?;
         let config = json!({"cniVersion": "1.0.0", "name": "net", "type": plugin});
         Ok(Call::new(&Programs::of(self.path("bin")), plugin, "ADD")?.container(&container).config(&config))
     }
