@@ -106,7 +106,7 @@ impl Facts {
             return self.told_host_interfaces.clone();
         }
         let Some(host) = self.host.get() else { return Vec::new() };
-        let addresses: Vec<IpAddr> = self.learnt().networks.iter().map(IpNet::addr).collect();
+        let addresses: Vec<IpAddr> = self.learnt().networks.iter().map(|(network, _)| network.addr()).collect();
         let routes = addresses.iter().filter_map(|address| route::lookup(host, *address).ok()?);
         routes.filter_map(|route| Some(link::find_by_index(host, route.link?).ok()??.name)).collect()
     }
