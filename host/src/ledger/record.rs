@@ -108,7 +108,7 @@ impl Space {
 pub struct End {
     /// Namespace.
     pub space: Space,
-    /// Name; none: the kernel's side chose it.
+    /// Name; none: one by lot.
     pub name: Option<String>,
     /// Hardware address that it is made with.
     pub mac: Option<Vec<u8>>,

@@ -193,8 +193,15 @@ fn veth(record: &Record, container: &super::record::End, host: &super::record::E
         return Ok(());
     }
     for end in [host, container] {
-        let (Some(netns), Some(name), Some(mac)) = (scene.netns(&end.space), &end.name, &end.mac) else { continue };
-        delete(netns, link::find(netns, name)?.filter(|found| is_veth(found) && found.mac == *mac))?;
+        let (Some(netns), Some(mac)) = (scene.netns(&end.space), &end.mac) else { continue };
+        let found = match &end.name {
+            Some(name) => link::find(netns, name)?.into_iter().collect(),
+            // The kernel was told a name by lot, and nobody wrote it down.
+            None => link::list(netns)?,
+        };
+        for found in found.into_iter().filter(|found| is_veth(found) && found.mac == *mac) {
+            delete(netns, Some(found))?;
+        }
     }
     Ok(())
 }

@@ -47,7 +47,6 @@ impl links::Host for Guest {
         let (container, host) = (self.namespace(&container)?, self.namespace(&host)?);
         let (container_end, mut host_end) = (end(container_end), end(host_end));
         // Chosen here, so that the ledger can tell the pair from others before it is made.
-        host_end.name.get_or_insert_with(native::random_veth_name);
         host_end.mac.get_or_insert_with(|| native::random_mac().to_vec());
         let call = Call::LinksCreateVeth {
             container: &container,
