@@ -36,12 +36,12 @@ pub struct Manifest<'a> {
     pub limits: &'a [(&'a str, u64, &'a str)],
 }
 
-/// What was given, or else the default behind it. For the macro.
+/// What was given, or else the default. For the macro.
 #[doc(hidden)]
-pub const fn given_or<T: Copy>(choices: &[T]) -> T {
-    match choices {
+pub const fn given_or<T: Copy>(given: &[T], default: T) -> T {
+    match given {
         [first, ..] => *first,
-        [] => panic!("the macro puts a default at the end"),
+        [] => default,
     }
 }
 
@@ -102,8 +102,8 @@ macro_rules! manifest {
             const SOURCE: $crate::manifest::Manifest<'static> = $crate::manifest::Manifest {
                 name: $name,
                 description: $description,
-                version: $crate::manifest::given_or(&[$($version,)? ::core::env!("CARGO_PKG_VERSION")]),
-                cni_versions: $crate::manifest::given_or(&[$($versions,)? $crate::manifest::ALL_CNI_VERSIONS]),
+                version: $crate::manifest::given_or(&[$($version)?], ::core::env!("CARGO_PKG_VERSION")),
+                cni_versions: $crate::manifest::given_or(&[$($versions)?], $crate::manifest::ALL_CNI_VERSIONS),
                 needs: &[$(($crate::manifest::interfaces::$interface, $reason)),*],
                 asks: &[$($(($crate::manifest::asks::$ask, &[$($value),*], $ask_reason)),*)?],
                 limits: &[$($(($crate::manifest::limits::$limit, $number, $limit_reason)),*)?],
