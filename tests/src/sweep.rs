@@ -36,6 +36,9 @@ const FAULTS: [&str; 4] = ["error", "trap", "kill-before", "kill-after"];
 /// What `weir exec` says where the command has ended before the call with the fault.
 const UNREACHED: &str = "had no effect";
 
+/// Where Weir keeps what attachments have made.
+const LEDGER: &str = "/run/weir/ledger";
+
 static CASES: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +239,10 @@ impl Sweep<'_> {
         while cases.peek().is_some() && failures.len() < MOST_FAILURES {
             let container = self.life.container(self.host, &format!("one{}", failures.len()))?;
             let before = self.add(&container, 0..self.front.staying(), &Value::Null)?;
-            let state = || self.life.state(&[&container]);
+            // Of an interface that stays the ledger stays too, and tells what has come and gone.
+            let own = format!("file {LEDGER}/{}/{}:", self.life.chain.name, container.id);
+            let is_own = |name: &str| self.front.stays && name.starts_with(&own);
+            let state = || Ok(self.life.state(&[&container])?.without(is_own));
             let add_and_del = || -> Result<()> {
                 let result = self.add(&container, self.front.staying().., &before).context("the next ADD")?;
                 self.del(&container, &result).context("the next DEL")
@@ -258,8 +264,13 @@ impl Sweep<'_> {
             }
             failures.extend(failure);
             // What is left over now must not be taken for what the next cases leave.
-            let _ = self.life.chain.del(&container, &before);
+            let last = self.life.chain.del(&container, &before);
             container.unmount()?;
+            if failures.is_empty() {
+                last.context("the last DEL")?;
+                let ledgers = std::fs::read_dir(format!("{LEDGER}/{}", self.life.chain.name)).into_iter().flatten();
+                ensure!(ledgers.count() == 0, "a ledger is left after the last DEL");
+            }
         }
         Ok(failures)
     }
