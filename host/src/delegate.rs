@@ -50,7 +50,7 @@ pub fn call(
         )
         .with_details(format!("the calling plugin's own limit delegationDepth is {depth}; its callers' count too")));
     };
-    match session.registry().entry(plugin_type) {
+    match session.entry(plugin_type) {
         Ok(entry) => match sandbox::run(session, &entry, command, config, Some(share))? {
             PluginOutcome::Result(result) => {
                 let text = result.to_json(LATEST).map_err(|e| Error::new(DECODE_FAILURE, e.to_string()))?;

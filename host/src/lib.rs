@@ -7,8 +7,9 @@
 //! 3. [`sandbox`] maps the code and links only what the plugin imports and was granted.
 //! 4. [`broker`] stands below all bindings: every host call of every guest passes its one check on the way to
 //!    `weir-native`.
-//! 5. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
-//! 6. [`delegate`] runs another plugin for a guest, in an instance of its own.
+//! 5. [`confinement`] is what the process gives up before it runs any of that code.
+//! 6. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
+//! 7. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
 //! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
 
@@ -17,6 +18,7 @@ pub mod broker;
 pub mod cli;
 #[cfg(feature = "compiler")]
 pub mod compiler;
+pub mod confinement;
 pub mod contract;
 pub mod delegate;
 #[cfg(feature = "fuzzing")]

@@ -29,7 +29,7 @@ pub(crate) const PROGRAM_DIRECTORIES: [&str; 6] =
     ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
 
 /// PATH, and [`PROGRAM_DIRECTORIES`].
-pub(crate) fn program_directories() -> Vec<PathBuf> {
+pub fn program_directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let named = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
     named.chain(PROGRAM_DIRECTORIES.iter().map(PathBuf::from)).collect()

@@ -35,6 +35,7 @@ pub mod nftables;
 pub mod attachment;
 pub mod attachment_state;
 pub mod clock;
+pub mod confinement;
 pub mod dhcp;
 pub mod environment_file;
 pub mod exec;

@@ -16,6 +16,34 @@ pub struct PolicyFile {
     pub require_signatures: bool,
     /// For the plugins named here: the IDs of the keys that may have signed them. An empty list: nobody may.
     pub allowed_signers: BTreeMap<String, Vec<String>>,
+    /// Where the code of plugins runs.
+    pub isolation: Isolation,
+    /// Plugins that run in a process of their own, whatever `isolation` says of the others.
+    pub isolated_plugins: Vec<String>,
+    /// What becomes of a command whose process cannot be confined.
+    pub confinement: Strictness,
+}
+
+/// Where the code of plugins runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// In the host's process, inside the engine's sandbox.
+    #[default]
+    Engine,
+    /// In a child process without any rights, which can only talk to the host.
+    Process,
+}
+
+/// What becomes of a command where the kernel has a means of confinement that cannot be applied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strictness {
+    /// It is refused.
+    #[default]
+    Required,
+    /// It goes on, and says so in the log.
+    BestEffort,
 }
 
 impl PolicyFile {
@@ -57,6 +85,11 @@ impl PolicyFile {
     /// Whether a signature is demanded of a plugin.
     pub fn demands_signature(&self, plugin: &str) -> bool {
         self.require_signatures || self.allowed_signers.contains_key(plugin)
+    }
+
+    /// Whether a plugin's code runs in a process of its own.
+    pub fn isolates(&self, plugin: &str) -> bool {
+        self.isolation == Isolation::Process || self.isolated_plugins.iter().any(|name| name == plugin)
     }
 
     /// Whether what signed a plugin satisfies the policy. Signatures are verified when a plugin is installed; here
@@ -119,12 +152,24 @@ mod tests {
     }
 
     #[test]
+    fn isolation_is_for_all_or_for_some() {
+        let policy = PolicyFile::parse(br#"{"isolation": "process", "confinement": "best-effort"}"#).unwrap();
+        assert!(policy.isolates("bridge"));
+        assert_eq!(policy.confinement, Strictness::BestEffort);
+        let policy = PolicyFile::parse(br#"{"isolatedPlugins": ["bridge"]}"#).unwrap();
+        assert!(policy.isolates("bridge") && !policy.isolates("ptp"));
+        assert_eq!(policy.confinement, Strictness::Required);
+    }
+
+    #[test]
     fn unknown_keys_and_odd_values_are_errors() {
         for bad in [
             r#"{"requiresignatures": true}"#,
             r#"{"requireSignatures": "yes"}"#,
             r#"{"allowedSigners": {"bridge": ["alice"]}}"#,
             r#"{"allowedSigners": {"../bridge": []}}"#,
+            r#"{"isolation": "thread"}"#,
+            r#"{"confinement": "off"}"#,
             "[true]",
             "",
         ] {

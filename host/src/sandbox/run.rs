@@ -1,7 +1,7 @@
 //! One plugin, one command: from the registry's entry to the plugin's answer.
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use cni_spec::error::{Error as CniError, INTERNAL};
@@ -25,6 +25,7 @@ use crate::broker::policy::Denial;
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
+use crate::confinement::{self, Confined};
 use crate::contract::{Command, Invocation, code};
 use crate::ledger::Ledger;
 use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
@@ -44,6 +45,8 @@ struct Shared {
     started: Instant,
     probe: Option<Arc<Probe>>,
     ledger: Arc<Ledger>,
+    confined: OnceLock<Confined>,
+    entries: Mutex<Vec<Entry>>,
 }
 
 /// What a plugin answered.
@@ -76,7 +79,20 @@ impl Session {
         let facts = Arc::new(Facts::of(&invocation));
         facts.set_ledger(ledger.clone());
         let (host_netns, started) = (OnceLock::new(), Instant::now());
-        let shared = Shared { engine, registry, invocation, policy, host_netns, facts, started, probe, ledger };
+        let (confined, entries) = (OnceLock::new(), Mutex::default());
+        let shared = Shared {
+            engine,
+            registry,
+            invocation,
+            policy,
+            host_netns,
+            facts,
+            started,
+            probe,
+            ledger,
+            confined,
+            entries,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -111,6 +127,29 @@ impl Session {
     /// What decisions about host calls need to know.
     pub(crate) fn facts(&self) -> &Arc<Facts> {
         &self.shared.facts
+    }
+
+    /// The entry of a plugin; read once for a command.
+    ///
+    /// # Errors
+    /// As [`Registry::entry`].
+    pub(crate) fn entry(&self, name: &str) -> Result<Entry, RegistryError> {
+        let mut entries = self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = entries.iter().find(|entry| entry.name == name) {
+            return Ok(known.clone());
+        }
+        let entry = self.shared.registry.entry(name)?;
+        entries.push(entry.clone());
+        Ok(entry)
+    }
+
+    /// Confine the process before the first plugin's code runs.
+    fn confine(&self, entry: &Entry) -> Result<(), CniError> {
+        if self.shared.confined.get().is_none() {
+            let confined = confinement::apply(self, entry)?;
+            let _ = self.shared.confined.set(confined);
+        }
+        Ok(())
     }
 
     pub(super) fn network(&self) -> &str {
@@ -172,7 +211,9 @@ pub fn run(
         .with_details(format!("install it again and grant the interface {interface:?}")));
     }
     let loading = times::enter(Phase::Load);
-    let file = compiled_code(session.registry(), entry)?;
+    let file = compiled_code(session, entry)?;
+    session.confine(entry)?;
+    let outermost = share.is_none();
     let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share);
     let limits = budget.limits();
     let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &budget, None);
@@ -202,6 +243,9 @@ pub fn run(
     // What the guest's handles hold, such as locks, ends now.
     store.data_mut().table = ResourceTable::new();
     drop(watchdog);
+    if let Some(confined) = session.shared.confined.get().filter(|_| outermost) {
+        confined.remove_unused();
+    }
     // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
     std::mem::forget((store, component, linker));
     let outcome = outcome.and_then(|answer| answer.map_err(|e| answer::error(&entry.name, e)));
@@ -267,9 +311,15 @@ fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -
 
 /// The compiled code of an entry. After an upgrade of the host it is out of date: then the compiler that was installed
 /// beside it makes it anew, once. There is no compiler in this process.
-fn compiled_code(registry: &Registry, entry: &Entry) -> Result<VerifiedFile, CniError> {
+fn compiled_code(session: &Session, entry: &Entry) -> Result<VerifiedFile, CniError> {
+    let registry = session.registry();
     let unavailable = |e: RegistryError| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string());
     match registry.compiled_code(entry, ENGINE_KEY) {
+        // A confined process can start no compiler.
+        Err(stale @ RegistryError::Stale { .. }) if session.shared.confined.get().is_some_and(Confined::holds) => {
+            let advice = format!("run `weir compile --bin-dir {}`", registry.bin_dir().display());
+            Err(unavailable(stale).with_details(advice))
+        }
         Err(stale @ RegistryError::Stale { .. }) => {
             crate::registry::recompile(registry).map_err(|e| {
                 CniError::new(code::PLUGIN_UNAVAILABLE, stale.to_string())
