@@ -16,23 +16,8 @@ pub struct PolicyFile {
     pub require_signatures: bool,
     /// For the plugins named here: the IDs of the keys that may have signed them. An empty list: nobody may.
     pub allowed_signers: BTreeMap<String, Vec<String>>,
-    /// Where the code of plugins runs.
-    pub isolation: Isolation,
-    /// Plugins that run in a process of their own, whatever `isolation` says of the others.
-    pub isolated_plugins: Vec<String>,
     /// What becomes of a command whose process cannot be confined.
     pub confinement: Strictness,
-}
-
-/// Where the code of plugins runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Isolation {
-    /// In the host's process, inside the engine's sandbox.
-    #[default]
-    Engine,
-    /// In a child process without any rights, which can only talk to the host.
-    Process,
 }
 
 /// What becomes of a command where the kernel has a means of confinement that cannot be applied.
@@ -85,11 +70,6 @@ impl PolicyFile {
     /// Whether a signature is demanded of a plugin.
     pub fn demands_signature(&self, plugin: &str) -> bool {
         self.require_signatures || self.allowed_signers.contains_key(plugin)
-    }
-
-    /// Whether a plugin's code runs in a process of its own.
-    pub fn isolates(&self, plugin: &str) -> bool {
-        self.isolation == Isolation::Process || self.isolated_plugins.iter().any(|name| name == plugin)
     }
 
     /// Whether what signed a plugin satisfies the policy. Signatures are verified when a plugin is installed; here
@@ -152,13 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn isolation_is_for_all_or_for_some() {
-        let policy = PolicyFile::parse(br#"{"isolation": "process", "confinement": "best-effort"}"#).unwrap();
-        assert!(policy.isolates("bridge"));
+    fn confinement_is_required_unless_the_policy_says_otherwise() {
+        assert_eq!(PolicyFile::default().confinement, Strictness::Required);
+        let policy = PolicyFile::parse(br#"{"confinement": "best-effort"}"#).unwrap();
         assert_eq!(policy.confinement, Strictness::BestEffort);
-        let policy = PolicyFile::parse(br#"{"isolatedPlugins": ["bridge"]}"#).unwrap();
-        assert!(policy.isolates("bridge") && !policy.isolates("ptp"));
-        assert_eq!(policy.confinement, Strictness::Required);
     }
 
     #[test]
@@ -168,7 +145,6 @@ mod tests {
             r#"{"requireSignatures": "yes"}"#,
             r#"{"allowedSigners": {"bridge": ["alice"]}}"#,
             r#"{"allowedSigners": {"../bridge": []}}"#,
-            r#"{"isolation": "thread"}"#,
             r#"{"confinement": "off"}"#,
             "[true]",
             "",

@@ -17,17 +17,6 @@ macro_rules! with_old {
     ([$($call:expr),* $(,)?], old: [$($old:expr),* $(,)?]) => { &[$($call,)*] };
 }
 
-/// What computing takes, and speaking over open descriptors. Memory that can be executed is refused apart.
-pub(super) const GUEST: &[i64] = with_old!(
-    [
-        SYS_read, SYS_write, SYS_readv, SYS_writev, SYS_recvmsg, SYS_sendmsg, SYS_recvfrom, SYS_sendto, SYS_ppoll,
-        SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_futex, SYS_sched_yield, SYS_close,
-        SYS_rt_sigreturn, SYS_rt_sigprocmask, SYS_rt_sigaction, SYS_sigaltstack, SYS_restart_syscall, SYS_getpid, SYS_gettid,
-        SYS_clock_gettime, SYS_clock_nanosleep, SYS_nanosleep, SYS_getrandom, SYS_exit, SYS_exit_group,
-    ],
-    old: [SYS_poll]
-);
-
 /// What the host does where it starts no other program.
 pub(super) const ALONE: &[i64] = with_old!(
     [
@@ -55,9 +44,8 @@ pub(super) const ALONE: &[i64] = with_old!(
         SYS_pidfd_send_signal, SYS_exit, SYS_exit_group,
         SYS_getpid, SYS_getppid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
         SYS_prctl, SYS_prlimit64, SYS_uname, SYS_sysinfo,
-        // To give up more: a child that runs a guest does.
-        SYS_capget, SYS_capset, SYS_setresuid, SYS_setresgid, SYS_setgroups, SYS_seccomp, SYS_landlock_create_ruleset,
-        SYS_landlock_add_rule, SYS_landlock_restrict_self,
+        // Capabilities are given up last.
+        SYS_capget, SYS_capset,
     ],
     old: [
         SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_link, SYS_rename,

@@ -20,8 +20,6 @@ pub enum Profile {
     /// For a process that starts programs of the system, such as iptables: all but what is on a list. Nothing on that list
     /// is needed to set up a network.
     WithPrograms,
-    /// For a process that computes and speaks over descriptors that are open already: it cannot get another one.
-    Guest,
 }
 
 /// Apply a profile. `no_new_privs` must be set, or CAP_SYS_ADMIN held.
@@ -53,22 +51,17 @@ fn has_filters() -> bool {
 
 /// What becomes of each call that is not treated as the last element says: sorted by number.
 fn verdicts(profile: Profile) -> program::Table {
-    let mut special: Vec<(i64, Verdict)> = Vec::new();
     let (listed, on_list, otherwise) = match profile {
         Profile::Alone => (calls::ALONE, Verdict::Allow, Verdict::Refuse),
         Profile::WithPrograms => (calls::NEVER, Verdict::Refuse, Verdict::Allow),
-        Profile::Guest => (calls::GUEST, Verdict::Allow, Verdict::Refuse),
     };
-    if profile != Profile::Guest {
-        special.push((libc::SYS_setns, Verdict::NetworkNamespaceOnly));
-        special.push((libc::SYS_socket, Verdict::KnownFamilyOnly));
-        special.push((libc::SYS_clone, Verdict::NoNamespaces));
+    let special = [
+        (libc::SYS_setns, Verdict::NetworkNamespaceOnly),
+        (libc::SYS_socket, Verdict::KnownFamilyOnly),
+        (libc::SYS_clone, Verdict::NoNamespaces),
         // Its flags are in memory, where a filter cannot see them. C libraries go back to clone.
-        special.push((libc::SYS_clone3, Verdict::Missing));
-    } else {
-        special.push((libc::SYS_mmap, Verdict::NotExecutable));
-        special.push((libc::SYS_mprotect, Verdict::NotExecutable));
-    }
+        (libc::SYS_clone3, Verdict::Missing),
+    ];
     program::Table::new(listed, on_list, otherwise, &special)
 }
 

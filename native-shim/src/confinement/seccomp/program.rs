@@ -17,8 +17,6 @@ pub(super) enum Verdict {
     KnownFamilyOnly,
     /// clone: no new namespaces.
     NoNamespaces,
-    /// mmap and mprotect: memory that can be executed is refused.
-    NotExecutable,
 }
 
 /// From which number on which verdict holds, sorted; the first starts at 0.
@@ -140,9 +138,6 @@ fn leaf(verdict: Verdict, program: &mut Vec<sock_filter>) {
         }
         Verdict::NoNamespaces => {
             program.extend([step(LOAD, argument(0)), branch(IF_ANY_BIT, NEW_NAMESPACES, 0, 1), EPERM, ALLOW]);
-        }
-        Verdict::NotExecutable => {
-            program.extend([step(LOAD, argument(2)), branch(IF_ANY_BIT, libc::PROT_EXEC as u32, 0, 1), EPERM, ALLOW]);
         }
         Verdict::KnownFamilyOnly => {
             let known = [libc::AF_UNIX, libc::AF_NETLINK, libc::AF_PACKET, libc::AF_INET, libc::AF_INET6];
