@@ -2,6 +2,9 @@
 
 use serde_json::Value;
 
+/// What only a command tells, not a configuration.
+const OF_COMMANDS: [&str; 3] = ["ifname", "hostInterface", "defaultInterface"];
+
 /// A configuration to expand values with.
 pub(super) struct Expansion {
     plugin: String,
@@ -13,7 +16,7 @@ impl Expansion {
         Self { plugin: plugin.to_owned(), config }
     }
 
-    /// What a value stands for; none where it has no variables or there is no configuration.
+    /// What a value stands for; none where the configuration has no part in it, or there is none.
     pub(super) fn of(&self, value: &str) -> Option<String> {
         let config = self.config.as_ref()?;
         let mut expanded = String::new();
@@ -23,20 +26,24 @@ impl Expansion {
             expanded.push_str(literal);
             match self.look_up(config, name) {
                 Some(text) => expanded.push_str(text),
-                None if name == "ifname" => expanded.push_str("${ifname}"),
+                None if OF_COMMANDS.contains(&name) => {
+                    expanded.push_str("${");
+                    expanded.push_str(name);
+                    expanded.push('}');
+                }
                 None => return Some("nothing: the configuration does not say it".to_owned()),
             }
             (rest, has_variables) = (after, true);
         }
         expanded.push_str(rest);
-        has_variables.then_some(expanded)
+        (has_variables && expanded != value).then_some(expanded)
     }
 
     fn look_up<'a>(&'a self, config: &'a Value, name: &str) -> Option<&'a str> {
         match name {
             "plugin" => Some(&self.plugin),
             "network" => config.get("name")?.as_str(),
-            "ifname" => None,
+            name if OF_COMMANDS.contains(&name) => None,
             path => path.split('.').try_fold(config, |value, key| value.get(key))?.as_str(),
         }
     }
@@ -55,7 +62,8 @@ mod tests {
             ("${bridge}", Some("br0")),
             ("${ipam.type}", Some("host-local")),
             ("/run/${plugin}/${network}/*", Some("/run/bridge/net/*")),
-            ("net/${ifname}/a", Some("net/${ifname}/a")),
+            ("${bridge}/${ifname}", Some("br0/${ifname}")),
+            ("${hostInterface}", None),
             ("cni0", None),
             ("${master}", Some("nothing: the configuration does not say it")),
             ("${mtu}", Some("nothing: the configuration does not say it")),
