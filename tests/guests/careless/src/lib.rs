@@ -27,7 +27,8 @@ weir_sdk::manifest! {
         host_links: ["uplink0", "spare0", "careless*"] => "leave them changed",
         lower_links: ["spare0"] => "take it",
         container_links: ["*"] => "leave them changed",
-        host_routes: ["10.79.0.0/24"] => "leave a route behind",
+        host_routes: ["10.78.0.0/24", "10.79.0.0/24", "10.80.0.0/24"] =>
+            "leave addresses and a route behind",
         host_rules: ["100", "101"] => "leave rules behind",
         host_sysctls: ["net/ipv4/ip_forward"] => "leave it changed",
         container_sysctls: ["net/ipv4/ip_forward"] => "leave it changed",
