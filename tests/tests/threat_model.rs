@@ -45,7 +45,7 @@ fn claims() -> Vec<Claim> {
 fn sources(program: &str) -> String {
     let root = workspace();
     let places = match program {
-        "weir" => vec![root.join("host/src")],
+        "weir" => vec![root.join("host/src"), root.join("host/tests")],
         "weir-native" => vec![root.join("native-shim/src"), root.join("native-shim/tests")],
         "cni-spec" => vec![root.join("guest-sdk/cni-spec/src")],
         "weir-fuzz" => vec![root.join("tests/fuzz/tests")],
@@ -75,7 +75,7 @@ fn collect(path: &Path, into: &mut String) {
 /// Whether the sources have a test of this name: a function, or a name given to the harness. Tests of hostile guests are
 /// named by their file and their function.
 fn has(sources: &str, test: &str) -> bool {
-    let name = test.rsplit('/').next().unwrap_or(test);
+    let name = test.rsplit(['/', ':']).next().unwrap_or(test);
     sources.contains(&format!("fn {name}(")) || sources.contains(&format!("\"{name}\""))
 }
 

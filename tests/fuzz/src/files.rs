@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use weir::registry::{Entry, Grants, Manifest};
+use weir::ledger::record::{Book, Line};
+use weir::registry::{Entry, Grants, Manifest, PolicyFile};
 use weir_native::attachment::Attachment;
 use weir_native::ipam_store::{AddressRange, Store};
 
@@ -50,6 +51,37 @@ pub(crate) fn entry(bytes: &[u8]) {
     let text = serde_json::to_vec(&entry).expect("an entry can be written");
     let again: Entry = weir::fuzzing::parse_entry(&text).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(serde_json::to_vec(&again).expect("as before"), text);
+}
+
+/// The policy of a directory.
+pub(crate) fn policy(bytes: &[u8]) {
+    let Ok(policy) = PolicyFile::parse(bytes) else { return };
+    for plugin in policy.allowed_signers.keys() {
+        assert!(policy.admits_signer(plugin, None).is_err(), "{plugin} is admitted without a signature");
+    }
+    assert_eq!(policy.require_signatures, policy.admits_signer("/", None).is_err());
+}
+
+/// A file of the ledger, which a killed process may have left in any state.
+pub(crate) fn ledger(bytes: &[u8]) {
+    let book = Book::parse(bytes);
+    let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+    assert!(book.runs.len() + book.records.len() + book.damaged <= lines, "more than was written");
+    for run in &book.runs {
+        let all = book.runs_of(&run.begin.plugin, false);
+        assert!(all.contains(&run.begin.run));
+        assert!(book.runs_of(&run.begin.plugin, true).iter().all(|name| all.contains(name)));
+    }
+    // What was cut off in the middle of a line had not happened, and takes nothing before it away.
+    let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    assert_eq!(Book::parse(bytes.get(..whole).unwrap_or_default()), book);
+    for record in &book.records {
+        let line = Line::Intent { run: record.run.clone(), n: record.n, deed: record.deed.clone() };
+        let mut text = serde_json::to_vec(&line).expect("a line can be written");
+        text.push(b'\n');
+        let again = Book::parse(&text);
+        assert_eq!(again.records.first().map(|again| &again.deed), Some(&record.deed), "{line:?}");
+    }
 }
 
 /// Names of files that may lie in the directory of a network.

@@ -26,6 +26,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "component", run: files::component },
     Target { name: "grant", run: files::grant },
     Target { name: "entry", run: files::entry },
+    Target { name: "policy", run: files::policy },
+    Target { name: "ledger", run: files::ledger },
     Target { name: "ipam-store", run: files::ipam_store },
     Target { name: "netlink", run: kernel::netlink },
     Target { name: "netfilter", run: kernel::netfilter },
