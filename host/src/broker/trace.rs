@@ -43,8 +43,9 @@ pub fn line(plugin: &str, level: Level, message: &str) {
         Level::Info => "info",
         Level::Debug => "debug",
     };
+    let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
     let shown: String =
-        message.chars().take(LONGEST).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        message.chars().take(LONGEST).map(|c| if is_odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
     eprintln!("weir: {plugin}: {name}: {shown}");
 }
 

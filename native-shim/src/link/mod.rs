@@ -268,10 +268,8 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
         "is longer than 15 bytes"
     } else if name == "." || name == ".." {
         "is a directory"
-    } else if name
-        .contains(|c: char| c == '/' || c == ':' || c == '%' || c == '\0' || c.is_ascii_whitespace() || c == '\x0b')
-    {
-        "contains a slash, colon, percent sign, white space or NUL"
+    } else if name.contains(|c: char| c == '/' || c == ':' || c == '%' || c.is_control() || c.is_whitespace()) {
+        "contains a slash, colon, percent sign, white space or a control character"
     } else {
         return Ok(());
     };

@@ -11,9 +11,11 @@ pub(super) fn encode(comment: &str) -> Result<Option<Vec<u8>>> {
     if comment.is_empty() {
         return Ok(None);
     }
-    let length = u8::try_from(comment.len() + 1).ok().filter(|_| comment.len() <= MAX && !comment.contains('\0'));
+    let length =
+        u8::try_from(comment.len() + 1).ok().filter(|_| comment.len() <= MAX && !comment.contains(char::is_control));
     let Some(length) = length else {
-        let message = format!("nftables: the comment {comment:?} is longer than {MAX} bytes or holds a NUL");
+        let message =
+            format!("nftables: the comment {comment:?} is longer than {MAX} bytes or holds a control character");
         return Err(Error::new(ErrorKind::Invalid, message));
     };
     let mut bytes = vec![COMMENT, length];
@@ -53,5 +55,7 @@ mod tests {
         assert!(encode(&"x".repeat(127)).is_ok());
         assert!(encode(&"x".repeat(128)).is_err());
         assert!(encode("a\0b").is_err());
+        // nft prints comments as they are.
+        assert!(encode("a\n}").is_err());
     }
 }

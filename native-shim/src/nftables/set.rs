@@ -47,10 +47,14 @@ pub(super) struct Shape {
     pub(super) interval: bool,
 }
 
-/// A name that the kernel takes for a table, chain or set.
+/// A name for a table, chain or set that nft can read as well: it prints names as they are, and what it prints is read
+/// again when rules are restored.
 pub(super) fn check_name(what: &str, name: &str) -> Result<()> {
-    if name.is_empty() || name.len() > NAME_MAX || name.contains('\0') {
-        let message = format!("{name:?} is no name for a {what}: it must have 1 to {NAME_MAX} bytes and no NUL");
+    let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-./\\".contains(&byte));
+    if name.is_empty() || name.len() > NAME_MAX || !plain {
+        let message = format!(
+            "{name:?} is no name for a {what}: it must have 1 to {NAME_MAX} letters, digits, `_`, `-`, `.` or `/`"
+        );
         return Err(Error::new(ErrorKind::Invalid, message));
     }
     Ok(())

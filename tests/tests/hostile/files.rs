@@ -23,7 +23,3 @@ pub fn pipe(lab: &Lab<'_>) -> Result<()> {
 pub fn directory(lab: &Lab<'_>) -> Result<()> {
     lab.refused(&["/run/hostile"])
 }
-
-pub fn link_to_a_secret(lab: &Lab<'_>) -> Result<()> {
-    lab.refused(&["/run/hostile/link"])
-}

@@ -49,7 +49,7 @@ pub fn addresses_announced(lab: &Lab<'_>) -> Result<()> {
 }
 
 pub fn macvlan_on_top(lab: &Lab<'_>) -> Result<()> {
-    lab.denied(&["uplink", "cni0", "macvlan"])
+    lab.denied(&["uplink", "macvlan", "vrf"])
 }
 
 pub fn loopback(lab: &Lab<'_>) -> Result<()> {

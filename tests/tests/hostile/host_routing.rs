@@ -44,10 +44,6 @@ pub fn core_pattern(lab: &Lab<'_>) -> Result<()> {
     lab.refused(&["kernel/core_pattern"])
 }
 
-pub fn connections_forgotten(lab: &Lab<'_>) -> Result<()> {
-    lab.denied(&["22"])
-}
-
 pub fn zone_of_firewalld(lab: &Lab<'_>) -> Result<()> {
     lab.denied(&["trusted"])
 }

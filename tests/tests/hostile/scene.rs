@@ -113,8 +113,6 @@ fn files() -> Result<()> {
         std::fs::write(path, text).with_context(|| format!("write {path}"))?;
     }
     std::fs::set_permissions("/run/native/native", PermissionsExt::from_mode(0o755))?;
-    symlink("/run/secrets", "/run/cni/hostile/escape")?;
-    symlink("/run/secrets/key", "/run/hostile/link")?;
     symlink("/dev/zero", "/run/hostile/zero")?;
     nix::unistd::mkfifo(Path::new("/run/hostile/pipe"), Mode::from_bits_truncate(0o600))?;
     Ok(())

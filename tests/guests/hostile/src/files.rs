@@ -32,7 +32,3 @@ pub fn pipe(_: &Call) -> Outcome {
 pub fn directory(_: &Call) -> Outcome {
     read(&["/run/hostile", "/run/hostile/", "/"])
 }
-
-pub fn link_to_a_secret(_: &Call) -> Outcome {
-    read(&["/run/hostile/link"])
-}

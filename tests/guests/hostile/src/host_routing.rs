@@ -4,7 +4,7 @@ use weir_sdk::bindings::weir::cni::links::LinkChanges;
 use weir_sdk::bindings::weir::cni::routes::{self, Conflict, Route, RouteFilter};
 use weir_sdk::bindings::weir::cni::rules::{self, Rule};
 use weir_sdk::bindings::weir::cni::types::{IpFamily, IpNetwork};
-use weir_sdk::bindings::weir::cni::{conntrack, firewalld, sysctls};
+use weir_sdk::bindings::weir::cni::{firewalld, sysctls};
 
 use crate::call::{Attempts, Call, Outcome, prepared};
 use crate::scene::{GATEWAY, SAME, UPLINK, VICTIM, container, host, network, own_pair, v4};
@@ -132,15 +132,6 @@ pub fn core_pattern(_: &Call) -> Outcome {
         ("net/../kernel/core_pattern", "|/bin/sh"),
         ("kernel/modprobe", "/bin/sh"),
     ])
-}
-
-pub fn connections_forgotten(_: &Call) -> Outcome {
-    let mut attempts = Attempts::new();
-    for (protocol, destination_port) in [(6, 22), (17, 53), (6, 443)] {
-        let filter = conntrack::FlowFilter { family: IpFamily::Ipv4, protocol, destination_port };
-        attempts.to(format!("port {destination_port}"), conntrack::flush(&host()?, &[filter]));
-    }
-    attempts.end()
 }
 
 pub fn zone_of_firewalld(_: &Call) -> Outcome {

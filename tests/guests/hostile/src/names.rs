@@ -39,8 +39,16 @@ pub fn interface_names_that_are_too_long(call: &Call) -> Outcome {
 }
 
 pub fn interface_names_that_look_alike(call: &Call) -> Outcome {
+    let mut attempts = Attempts::new();
+    let (_, other_end) = own_pair(call)?;
     // A Cyrillic letter, a full-width one, a zero-width space, a mark that turns the direction.
-    interface_names(call, &["upl\u{456}nk", "\u{ff55}plink", "uplink\u{200b}", "\u{202e}knilpu"])
+    for name in ["upl\u{456}nk", "\u{ff55}plink", "uplink\u{200b}", "\u{202e}knilpu"] {
+        let end = VethEnd { name: Some(name.to_owned()), ..END };
+        attempts.to(format!("make {name:?} on the host"), links::create_veth(&container()?, &END, &host()?, &end));
+        let changes = LinkChanges { name: Some(name.to_owned()), ..SAME };
+        attempts.to(format!("rename to {name:?}"), other_end.update(&changes));
+    }
+    attempts.end()
 }
 
 pub fn interface_names_with_formats(call: &Call) -> Outcome {
@@ -98,10 +106,6 @@ pub fn directories_that_climb(_: &Call) -> Outcome {
     directories(&["/run/cni/hostile/../tuning", "../run/secrets", "run/cni/hostile", "", "/run/cni/hostile/..", "~"])
 }
 
-pub fn directories_behind_links(_: &Call) -> Outcome {
-    directories(&["/run/cni/hostile/escape", "/run/cni/hostile/escape/deeper"])
-}
-
 pub fn directories_that_are_too_long(_: &Call) -> Outcome {
     let deep = format!("/run/cni/hostile/{}", "d/".repeat(5000));
     let long = format!("/run/cni/hostile/{}", "d".repeat(300));
@@ -145,7 +149,7 @@ pub fn iptables_words_that_break_out(_: &Call) -> Outcome {
 pub fn comments_that_break_out(_: &Call) -> Outcome {
     let mut attempts = Attempts::new();
     let long = "c".repeat(200);
-    for comment in ["\"; flush ruleset", "a\nb", "a\0b", "\u{1b}[2J", long.as_str()] {
+    for comment in ["x\n}\nflush ruleset", "a\rb", "a\0b", "\u{1b}[2J", long.as_str()] {
         let rule = Rule { statements: vec![Statement::Counter], comment: comment.to_owned() };
         let commands = [
             Command::EnsureTable,

@@ -50,7 +50,6 @@ macro_rules! for_each_payload {
                 sysctls_outside_the_network,
                 sysctls_of_other_namespaces,
                 directories_that_climb,
-                directories_behind_links,
                 directories_that_are_too_long,
                 firewall_names_that_break_out,
                 iptables_words_that_break_out,
@@ -120,7 +119,6 @@ macro_rules! for_each_payload {
                 forwarding_off,
                 settings_of_the_uplink,
                 core_pattern,
-                connections_forgotten,
                 zone_of_firewalld,
             }
             others {
@@ -157,7 +155,6 @@ macro_rules! for_each_payload {
                 device,
                 pipe,
                 directory,
-                link_to_a_secret,
             }
             wasi {
                 reads_files,
