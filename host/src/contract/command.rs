@@ -106,6 +106,7 @@ fn answer(
             let error = Error::new(IO_FAILURE, format!("cannot print the result: {e}"));
             undone(ledger::roll_back(&session, error))
         })?;
+        let _committing = times::enter(Phase::Broker);
         ledger::commit(&session);
     }
     if matches!(command, Command::Del | Command::Gc) {

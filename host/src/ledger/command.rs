@@ -3,19 +3,25 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cni_spec::error::{Error as CniError, IO_FAILURE};
 use weir_native::attachment::Attachment;
+use weir_native::watchdog::Watchdog;
 use weir_native::{Error, Result};
 
 use super::file::LedgerFile;
 use super::record::{Book, Deed, Line, Record};
 use super::undo::{Scene, addresses_in, undo};
 use super::{Mode, Returned};
+use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::contract::Command;
 use crate::delegate;
 use crate::sandbox::{PluginOutcome, Session};
+
+/// How long taking back a failed ADD may take.
+const ROLL_BACK_TIME: Duration = Duration::from_secs(5);
 
 /// Run one command of a plugin with the ledger. What an ADD made stays on record as unfinished until [`commit`].
 ///
@@ -29,7 +35,9 @@ pub fn run(
 ) -> std::result::Result<PluginOutcome, CniError> {
     match command {
         Command::Add => {
+            let beginning = times::enter(Phase::Broker);
             begin(session, plugin).map_err(cni_error)?;
+            drop(beginning);
             body().map_err(|error| roll_back(session, error))
         }
         Command::Del => {
@@ -119,6 +127,9 @@ pub fn roll_back(session: &Arc<Session>, error: CniError) -> CniError {
     };
     let Some(mut file) = file else { return error };
     let owner = ledger.owner.clone();
+    // A runtime waits for the error; what is not done in time, its DEL does.
+    let last_words = error.to_json(Some(session.invocation().version));
+    let _watchdog = Watchdog::arm(ROLL_BACK_TIME, format!("{last_words}\n").as_bytes());
     let undone = undo_runs(session, &mut file, &mut book, &[run], &owner, &[], true).and_then(|()| close(file, &book));
     match undone {
         Ok(()) => error,

@@ -68,3 +68,16 @@ pub fn compiler() -> wasmtime::Result<Engine> {
     config.cranelift_opt_level(wasmtime::OptLevel::SpeedAndSize);
     Engine::new(&config)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ENGINE_KEY;
+
+    #[test]
+    fn the_key_names_the_wasmtime_that_is_built_in() {
+        let lock = include_str!("../../../Cargo.lock");
+        let built = lock.split("\n\n").find(|package| package.contains("name = \"wasmtime\"\n"));
+        let version = built.and_then(|package| package.split("version = \"").nth(1)?.split('"').next());
+        assert_eq!(ENGINE_KEY.split('/').next().and_then(|key| key.strip_prefix("wasmtime-")), version);
+    }
+}
