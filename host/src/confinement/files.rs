@@ -12,8 +12,9 @@ use crate::sandbox::Session;
 /// Where CNI plugins keep state unless a configuration says otherwise. Below them everything stays writable where the
 /// directory in question is not there yet.
 const STATE: [&str; 2] = ["/run/cni", "/var/lib/cni"];
-/// Weir's own.
-const OWN_STATE: &str = "/run/weir";
+/// Where the ledger is, in a directory that comes and goes with the attachments of all processes. A rule is kept with one
+/// directory and not with its name, so it must be for the one that stays.
+const OWN_STATE: &str = "/run";
 /// Programs of the system and what they load. Directories of PATH come on top.
 const PROGRAMS: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix", "/gnu"];
 /// The key under which plugins are told where to keep state.
