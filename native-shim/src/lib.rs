@@ -13,6 +13,7 @@ pub mod address;
 mod announce;
 pub mod background;
 pub mod bridge;
+pub mod journal;
 pub mod link;
 pub mod neighbor;
 pub mod netns;

@@ -91,7 +91,11 @@ impl Broker {
         let function = call.function();
         self.admit()?;
         self.budget.spend(Quantity::Bytes, weigh::weigh(call))?;
-        if let Err(denial) = self.policy.decide(call) {
+        let decision = self.policy.decide(call);
+        if let Err(reason) = self.policy.record(function, &decision) {
+            self.budget.log(self.policy.plugin(), trace::Level::Error, &format!("audit log: {reason}"));
+        }
+        if let Err(denial) = decision {
             if self.policy.facts().remember(&denial) {
                 let line = format!("{denial}; {}", denial.advice());
                 self.budget.log(self.policy.plugin(), trace::Level::Warn, &line);

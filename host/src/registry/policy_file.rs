@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::entry::Signer;
 use super::{Entry, Registry, RegistryError, VerifiedFile};
+use crate::broker::policy::audit::{AuditLevel, AuditLog};
 
 /// What holds for all plugins of a directory. Unknown keys are errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -16,6 +17,10 @@ pub struct PolicyFile {
     pub require_signatures: bool,
     /// For the plugins named here: the IDs of the keys that may have signed them. An empty list: nobody may.
     pub allowed_signers: BTreeMap<String, Vec<String>>,
+    /// Where decisions about host calls are written: `off`, `journald` or an absolute path.
+    pub audit_log: AuditLog,
+    /// Which of them: `denied` or `all`.
+    pub audit_level: AuditLevel,
     /// What becomes of a command whose process cannot be confined.
     pub confinement: Strictness,
 }

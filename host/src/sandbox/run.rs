@@ -21,7 +21,7 @@ use super::limiter::Limiter;
 use super::wasi::Wasi;
 use super::{answer, engine, imports};
 use crate::broker::fault::Probe;
-use crate::broker::policy::Denial;
+use crate::broker::policy::{Audit, Denial};
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
@@ -42,6 +42,7 @@ struct Shared {
     policy: PolicyFile,
     host_netns: OnceLock<Arc<Netns>>,
     facts: Arc<Facts>,
+    audit: Arc<Audit>,
     started: Instant,
     probe: Option<Arc<Probe>>,
     ledger: Arc<Ledger>,
@@ -77,6 +78,7 @@ impl Session {
         let policy = PolicyFile::of(&registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
         let ledger = Arc::new(ledger_of(&invocation));
         let facts = Arc::new(Facts::of(&invocation));
+        let audit = Arc::new(Audit::new(policy.audit_log.clone(), policy.audit_level, &invocation));
         facts.set_ledger(ledger.clone());
         let (host_netns, started) = (OnceLock::new(), Instant::now());
         let (confined, entries) = (OnceLock::new(), Mutex::default());
@@ -87,6 +89,7 @@ impl Session {
             policy,
             host_netns,
             facts,
+            audit,
             started,
             probe,
             ledger,
@@ -295,7 +298,8 @@ fn watch(session: &Session, entry: &Entry, budget: &Budget) -> Result<Watchdog, 
 
 fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -> Guest {
     let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone())
-        .with_manifest(entry.manifest.clone());
+        .with_manifest(entry.manifest.clone())
+        .with_audit(session.shared.audit.clone(), &entry.component);
     let mut table = ResourceTable::new();
     table.set_max_capacity(budget.limits().handles);
     Guest {

@@ -5,6 +5,7 @@
 //! which line of the grant the call is allowed, or what the smallest line would be that allows it.
 
 mod advice;
+pub mod audit;
 mod check;
 pub mod facts;
 mod files;
@@ -17,6 +18,7 @@ mod routing;
 use std::fmt;
 use std::sync::Arc;
 
+pub use audit::Audit;
 use check::Check;
 pub use facts::{Facts, Ownership};
 pub use names::Names;
@@ -119,12 +121,30 @@ pub struct Policy {
     names: Names,
     facts: Arc<Facts>,
     manifest: Option<Manifest>,
+    audit: Arc<Audit>,
+    component: String,
 }
 
 impl Policy {
     /// The policy of a plugin that runs with a configuration.
     pub fn new(plugin: &str, grants: Grants, config: &str, facts: Arc<Facts>) -> Self {
-        Self { grants, names: Names::new(plugin, config, facts.clone()), facts, manifest: None }
+        let names = Names::new(plugin, config, facts.clone());
+        Self { grants, names, facts, manifest: None, audit: Arc::default(), component: String::new() }
+    }
+
+    /// With an audit log, which names the component by its digest.
+    pub fn with_audit(mut self, audit: Arc<Audit>, component: &str) -> Self {
+        self.audit = audit;
+        component.clone_into(&mut self.component);
+        self
+    }
+
+    /// Write a decision to the audit log.
+    ///
+    /// # Errors
+    /// A sentence that says why it could not be written.
+    pub fn record(&self, function: Function, decision: &Result<Granted, Denial>) -> Result<(), String> {
+        self.audit.record(self.plugin(), &self.component, function, decision.as_ref())
     }
 
     /// With what the plugin asks for: denials name grants in its words.
