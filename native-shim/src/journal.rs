@@ -5,6 +5,9 @@ use std::path::Path;
 
 use crate::{Error, Result};
 
+/// For opening a log file: not through a link (`O_NOFOLLOW`).
+pub const NO_FOLLOW: i32 = libc::O_NOFOLLOW;
+
 /// Where journald listens.
 pub const SOCKET: &str = "/run/systemd/journal/socket";
 

@@ -161,8 +161,7 @@ impl Audit {
 
 /// Never through a link: the file is root's.
 fn append_to(path: &Path) -> std::io::Result<File> {
-    const NOFOLLOW: i32 = 0o400_000;
-    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(NOFOLLOW).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).custom_flags(weir_native::journal::NO_FOLLOW).open(path)
 }
 
 #[cfg(test)]
