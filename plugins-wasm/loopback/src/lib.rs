@@ -14,6 +14,7 @@ weir_sdk::manifest! {
     },
     asks: {
         container_links: ["lo"] => "the loopback interface, under whatever name the runtime calls",
+        host_links: ["lo"] => "the same, where the runtime says that the container's namespace is its own (CNI_NETNS_OVERRIDE)",
     },
 }
 
