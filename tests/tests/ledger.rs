@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -54,6 +55,8 @@ impl<'a> Scene<'a> {
         for link in ["uplink0", "uplink1"] {
             host.run("ip", ["link", "set", link, "up"])?;
         }
+        // With its last address the kernel takes all routes from a link.
+        host.run("ip", ["address", "add", "10.81.0.1/24", "dev", "uplink0"])?;
         let scene = Self { host, programs: Programs::of(directory) };
         scene.spare()?;
         Ok(scene)
@@ -61,7 +64,13 @@ impl<'a> Scene<'a> {
 
     /// The link that the container gets. It goes with a container that ends without giving it back.
     fn spare(&self) -> Result<()> {
-        self.host.run("ip", ["link", "add", "spare0", "type", "veth", "peer", "name", "spare1"])?;
+        // The kernel may still be taking the last one away, end by end.
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while let Err(error) = self.host.run("ip", ["link", "add", "spare0", "type", "veth", "peer", "name", "spare1"])
+        {
+            ensure!(Instant::now() < deadline, "{error:#}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.host.run("ip", ["link", "set", "spare0", "up"]).map(drop)
     }
 
@@ -255,7 +264,7 @@ fn killed_and_collected(host: &Host) -> Result<()> {
         drop(one);
         scene.gc().with_context(|| format!("GC after kill-after@{number}"))?;
         // The container's end takes the spare link along where it was there.
-        std::thread::sleep(std::time::Duration::from_millis(30));
+        std::thread::sleep(Duration::from_millis(30));
         if !host.has_link("spare0") {
             scene.spare()?;
         }

@@ -176,7 +176,9 @@ fn move_over(host: &Host, network: &Network, first: &Programs, then: &Programs) 
         check(&taking_over, network, &container, &result)?;
     }
     delete(&taking_over, network, &container, &result)?;
-    before.assert_same(&snapshot(&container)?)
+    // The native plugins know nothing of our ledger; GC of ours, or the next boot, takes it away.
+    let ledger = |part: &str| then.are_native() && part.contains("/run/weir");
+    before.without(ledger).assert_same(&snapshot(&container)?.without(ledger))
 }
 
 fn add_and_delete(network: &Network, programs: &Programs, container: &Container) -> Result<()> {

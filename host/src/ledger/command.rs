@@ -43,7 +43,8 @@ pub fn run(
         Command::Del => {
             watch(session, plugin);
             let outcome = body();
-            settle(outcome, delete(session, plugin))
+            let undone = delete(session, plugin, outcome.is_ok());
+            settle(outcome, undone)
         }
         Command::Gc => {
             watch(session, plugin);
@@ -82,7 +83,7 @@ fn begin(session: &Session, plugin: &str) -> Result<()> {
         tell_damage(plugin, &file, &book);
         let runs = book.runs_of(plugin, true);
         if !runs.is_empty() {
-            undo_runs(session, &mut file, &mut book, &runs, &ledger.owner, &[], false)?;
+            undo_runs(session, &mut file, &mut book, &runs, &ledger.owner, &[], Kept::Nothing)?;
         }
         if book.records.is_empty() {
             file.remove()?;
@@ -130,15 +131,16 @@ pub fn roll_back(session: &Arc<Session>, error: CniError) -> CniError {
     // A runtime waits for the error; what is not done in time, its DEL does.
     let last_words = error.to_json(Some(session.invocation().version));
     let _watchdog = Watchdog::arm(ROLL_BACK_TIME, format!("{last_words}\n").as_bytes());
-    let undone = undo_runs(session, &mut file, &mut book, &[run], &owner, &[], true).and_then(|()| close(file, &book));
+    let undone = undo_runs(session, &mut file, &mut book, &[run], &owner, &[], Kept::NothingShared)
+        .and_then(|()| close(file, &book));
     match undone {
         Ok(()) => error,
         Err(left) => and(error, &format!("rolling back: {}", left.message)),
     }
 }
 
-/// DEL: what is left of the plugin's records.
-fn delete(session: &Arc<Session>, plugin: &str) -> Result<()> {
+/// DEL: what is left of the plugin's records. Documents stay where the plugin has failed: its next DEL goes by them.
+fn delete(session: &Arc<Session>, plugin: &str, has_succeeded: bool) -> Result<()> {
     let ledger = session.ledger();
     let returned = {
         let mut state = ledger.state();
@@ -148,7 +150,8 @@ fn delete(session: &Arc<Session>, plugin: &str) -> Result<()> {
     let Some((mut file, mut book)) = ledger.directory.open(&ledger.network, &ledger.owner)? else { return Ok(()) };
     tell_damage(plugin, &file, &book);
     let runs = book.runs_of(plugin, false);
-    undo_runs(session, &mut file, &mut book, &runs, &ledger.owner, &returned, false)?;
+    let kept = if has_succeeded { Kept::Nothing } else { Kept::Documents };
+    undo_runs(session, &mut file, &mut book, &runs, &ledger.owner, &returned, kept)?;
     close(file, &book)
 }
 
@@ -169,7 +172,7 @@ fn collect(session: &Arc<Session>, plugin: &str) -> Result<()> {
         let owner = book.runs.first().map(|run| &run.begin);
         let owner = owner.map(|begin| Attachment::new(begin.container_id.as_str(), begin.interface_name.as_str()));
         let undone = match owner {
-            Some(owner) => undo_runs(session, &mut file, &mut book, &runs, &owner, &[], false),
+            Some(owner) => undo_runs(session, &mut file, &mut book, &runs, &owner, &[], Kept::Nothing),
             None => Ok(()),
         };
         if let Err(error) = undone.and_then(|()| close(file, &book)) {
@@ -177,6 +180,17 @@ fn collect(session: &Arc<Session>, plugin: &str) -> Result<()> {
         }
     }
     first_of(failures)
+}
+
+/// What of a run stays when it is undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    /// What others may share; the rest goes.
+    Nothing,
+    /// Besides, the plugin's documents.
+    Documents,
+    /// Not even what was made for others as well: the ADD that made it has failed.
+    NothingShared,
 }
 
 /// Undo the records of runs, the latest first. What is undone is struck off; the rest stays on record.
@@ -187,7 +201,7 @@ fn undo_runs(
     runs: &[String],
     owner: &Attachment,
     returned: &[Returned],
-    is_roll_back: bool,
+    kept: Kept,
 ) -> Result<()> {
     let ledger = session.ledger();
     let all = book.records.clone();
@@ -209,12 +223,15 @@ fn undo_runs(
         network: &ledger.network,
         owner,
         held: &held,
-        is_roll_back,
+        is_roll_back: kept == Kept::NothingShared,
         has_others: &has_others,
         delegate: &delegate,
     };
     let (mut void, mut failures) = (Vec::new(), Vec::new());
     for record in wanted.into_iter().rev() {
+        if kept == Kept::Documents && matches!(record.deed, Deed::Document { .. }) {
+            continue;
+        }
         let undone = if is_returned(&record.deed, returned) { Ok(()) } else { undo(&record, &scene) };
         match undone {
             Ok(()) => void.push(Line::Void { run: record.run, n: record.n }),

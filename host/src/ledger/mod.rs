@@ -25,7 +25,7 @@ pub use plan_firewall::mark;
 
 use file::{Directory, LedgerFile};
 use plan::Facts;
-use record::{Begin, Book, Deed, Line, Record};
+use record::{Begin, Book, Deed, Line, Record, Space};
 
 use crate::broker::objects::Place;
 use crate::broker::policy::Ownership;
@@ -55,6 +55,8 @@ struct State {
     book: Book,
     /// What the plugin itself has given back in this command.
     returned: Vec<Returned>,
+    /// Links that this command took and the plugin has brought back. What it does to them now makes them what they were.
+    home: Vec<(Space, u32)>,
     /// Records of all attachments of the network, for GC; of this one, for commands that only look.
     known: Option<Vec<Book>>,
 }
@@ -91,6 +93,8 @@ enum Kind {
     /// To be written down only where something was created.
     Deferred(Deed),
     Return(Returned),
+    /// A link that was taken, by the record of this number, goes back to where it was.
+    Home(u32, Space),
 }
 
 impl Ledger {
@@ -116,7 +120,11 @@ impl Ledger {
         let deed = match state.mode {
             Mode::Idle => None,
             Mode::Watching => return Ok(Intent(returned(call).map_or(Kind::None, Kind::Return))),
+            Mode::Recording if is_at_home(&state.home, call) => None,
             Mode::Recording => {
+                if let Some(kind) = going_home(&state.book, &state.run, call) {
+                    return Ok(Intent(kind));
+                }
                 let mut addresses = self.addresses.clone();
                 addresses.extend(undo::addresses(&state.book.records));
                 plan::plan(call, &Facts { book: &state.book, owner: &self.owner, addresses: &addresses })?
@@ -178,7 +186,14 @@ impl Ledger {
     pub fn complete(&self, intent: Intent, outcome: std::result::Result<Made, ()>) {
         let mut state = self.state();
         let written = match (intent.0, outcome) {
-            (Kind::None, _) | (Kind::Deferred(_) | Kind::Return(_), Err(())) => Ok(()),
+            (Kind::None, _) | (Kind::Deferred(_) | Kind::Return(_) | Kind::Home(..), Err(())) => Ok(()),
+            (Kind::Home(n, space), Ok(made)) => {
+                if let Made::Link(index) = made {
+                    state.home.push((space, index));
+                }
+                let run = state.run.clone();
+                self.write(&mut state, vec![Line::Void { run, n }])
+            }
             (Kind::Return(returned), Ok(_)) => {
                 state.returned.push(returned);
                 Ok(())
@@ -244,6 +259,26 @@ impl Ledger {
 impl Ownership for Ledger {
     fn owns_link(&self, place: Place, index: u32, _name: &str) -> bool {
         self.has_link(place, index)
+    }
+}
+
+/// Whether a call brings back a link that this run has taken.
+fn going_home(book: &Book, run: &str, call: &Call<'_>) -> Option<Kind> {
+    let Call::LinkMoveTo { link, target, .. } = call else { return None };
+    let record = book.taken(&Space::of(&link.namespace), link.index)?;
+    let Deed::Moved { from, .. } = &record.deed else { return None };
+    (record.run == run && *from == Space::of(target)).then_some(Kind::Home(record.n, *from))
+}
+
+/// Whether a call is about links alone that were brought back.
+fn is_at_home(home: &[(Space, u32)], call: &Call<'_>) -> bool {
+    let is_home = |namespace, index| home.contains(&(Space::of(namespace), index));
+    match call {
+        Call::LinkUpdate { link, .. } | Call::AddressesAdd { link, .. } => is_home(&link.namespace, link.index),
+        Call::RoutesAdd { namespace, routes, .. } => {
+            !home.is_empty() && routes.iter().all(|route| route.link.is_some_and(|index| is_home(namespace, index)))
+        }
+        _ => false,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Deeds of calls to the firewalls.
 
+use std::net::IpAddr;
+
 use weir_native::attachment::Attachment;
 use weir_native::family::IpFamily;
 use weir_native::{Result, iptables, nftables};
@@ -71,6 +73,12 @@ pub(super) fn nftables(
     Ok(Some(Deed::Nftables { space: Space::of(namespace), table: table.clone(), rules, elements, ensured }))
 }
 
+/// The address in a word of a rule: `10.0.0.2`, `10.0.0.2/32`, `fd00::2/128`, `10.0.0.2:80`, `[fd00::2]:80`.
+fn address_in(word: &str) -> Option<IpAddr> {
+    let word = word.split(['/', ',']).next()?;
+    word.parse().ok().or_else(|| word.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok())
+}
+
 /// The plugins that use iptables share chains, as the native ones do: a rule is the attachment's where it names its
 /// container or one of its addresses.
 pub(super) fn iptables(
@@ -82,9 +90,20 @@ pub(super) fn iptables(
 ) -> Result<Option<Deed>> {
     let is_own = |rule: &iptables::Rule| {
         rule.words.iter().any(|word| {
-            let address = word.split(['/', ':', ',']).next().unwrap_or_default();
-            word.contains(&facts.owner.container_id) || facts.addresses.iter().any(|own| own.to_string() == address)
+            let is_address = address_in(word).is_some_and(|address| facts.addresses.contains(&address));
+            is_address || word.contains(&facts.owner.container_id)
         })
+    };
+    // Chains that only the attachment's own rules lead to are its own, with all that is in them.
+    let leads_to = |rule: &iptables::Rule, chain: &str| {
+        rule.words.windows(2).any(|pair| matches!(pair, [option, target] if option == "-j" && target == chain))
+    };
+    let is_own_chain = |chain: &str| {
+        let mut entrances = commands.iter().filter_map(|command| match command {
+            iptables::Command::Append(rule) | iptables::Command::Prepend(rule) => leads_to(rule, chain).then_some(rule),
+            _ => None,
+        });
+        entrances.next().is_some_and(is_own) && entrances.all(is_own)
     };
     let mut undo = Vec::new();
     for command in commands {
@@ -95,6 +114,9 @@ pub(super) fn iptables(
             iptables::Command::CreateChain(chain) | iptables::Command::CreateOrFlushChain(chain) => {
                 if !iptables::may_hold(&namespace.netns, family, table, chain)? {
                     undo.push(iptables::Command::DeleteChain(chain.clone()));
+                    if is_own_chain(chain) {
+                        undo.push(iptables::Command::CreateOrFlushChain(chain.clone()));
+                    }
                 }
             }
             iptables::Command::Append(_)

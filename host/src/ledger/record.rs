@@ -330,7 +330,12 @@ impl Book {
 
     /// Whether a link here is somebody else's that was taken to where it is.
     pub fn has_taken(&self, space: &Space, index: u32) -> bool {
-        self.records.iter().any(|record| {
+        self.taken(space, index).is_some()
+    }
+
+    /// The record of the move that took a link here.
+    pub fn taken(&self, space: &Space, index: u32) -> Option<&Record> {
+        self.records.iter().find(|record| {
             matches!((&record.deed, &record.made), (Deed::Moved { to, .. }, Some(Made::Link(made))) if (*to, *made) == (*space, index))
         })
     }

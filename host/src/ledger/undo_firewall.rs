@@ -17,8 +17,8 @@ pub(super) fn nftables(
     created: &[&Ensured],
     scene: &Scene<'_>,
 ) -> Result<()> {
-    // Others may rely on what does not name this attachment; the last one takes it along.
-    let takes_all = scene.is_roll_back || !(scene.has_others)();
+    // Others may rely on what does not name this attachment, also those who come a moment later.
+    let takes_all = scene.is_roll_back && !(scene.has_others)();
     let goes = |comment: &str| takes_all || names_owner(comment, scene.owner);
     let rules: Vec<_> = rules.iter().filter(|rule| goes(&rule.comment)).collect();
     let mut commands = rule_commands(netns, table, &rules)?;
@@ -76,7 +76,7 @@ fn unused(netns: &Netns, table: &native::Table, what: &Ensured, scene: &Scene<'_
             let there = native::list_rules(netns, table, Some(name))?;
             (there.len() <= *rules).then(|| native::Command::DeleteChain(name.clone()))
         }
-        Ensured::Set { name } if native::list_elements(netns, table, name)?.is_empty() => {
+        Ensured::Set { name } if scene.may_take_shared() && native::list_elements(netns, table, name)?.is_empty() => {
             Some(native::Command::DeleteSet(name.clone()))
         }
         Ensured::Table | Ensured::Chain { .. } | Ensured::Set { .. } => None,
@@ -89,7 +89,7 @@ pub(super) fn iptables(netns: &Netns, family: IpFamily, table: &str, undo: &[nat
     let mut left = Vec::new();
     for command in undo {
         match command {
-            native_iptables::Command::DeleteChain(chain)
+            native_iptables::Command::CreateOrFlushChain(chain) | native_iptables::Command::DeleteChain(chain)
                 if !native_iptables::may_hold(netns, family, table, chain)? =>
             {
                 gone.push(chain.as_str());
@@ -105,6 +105,7 @@ pub(super) fn iptables(netns: &Netns, family: IpFamily, table: &str, undo: &[nat
         _ => true,
     });
     for command in left {
+        // Only chains that jumps of the attachment's own lead to are flushed, so nobody else makes one meanwhile.
         if let native_iptables::Command::Delete(rule) = &command
             && !native_iptables::may_hold(netns, family, table, &rule.chain)?
         {

@@ -140,7 +140,7 @@ fn no_zone(host: &Host) -> Result<()> {
     let previous = chain.call("ADD", &chain.plugins[0], &Value::Null)?.container(&one).ok()?;
     let error = chain.call("ADD", &chain.plugins[1], &previous)?.container(&one).error()?;
     ensure!(error.code == 7 && error.msg.contains("nowhere"), "{error:?}");
-    let rules = host.run("nft", ["list", "table", "inet", "cni_firewall"])?;
+    let rules = host.run("nft", ["list", "ruleset"])?;
     ensure!(!rules.contains("10.60.1."), "a failed ADD leaves {rules}");
     chain.del(&one, &previous)
 }
