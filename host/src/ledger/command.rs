@@ -12,7 +12,7 @@ use weir_native::{Error, Result};
 
 use super::file::LedgerFile;
 use super::record::{Book, Deed, Line, Record};
-use super::undo::{Scene, addresses_in, undo};
+use super::undo::{Scene, addresses, addresses_in, undo};
 use super::{Mode, Returned};
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
@@ -213,6 +213,15 @@ fn undo_runs(
     let container = session.container_netns().filter(|_| is_of_command);
     let held = |directory: &Path| addresses_in(&all, directory);
     let has_others = || ledger.directory.has_others(&ledger.network, owner);
+    let held_by_others = || {
+        let others = ledger.directory.books(&ledger.network);
+        let is_other = |book: &Book| {
+            book.runs.first().is_some_and(|run| {
+                (&run.begin.container_id, &run.begin.interface_name) != (&owner.container_id, &owner.interface_name)
+            })
+        };
+        others.iter().filter(|book| is_other(book)).flat_map(|book| addresses(&book.records)).collect()
+    };
     let delegate = |plugin: &str, config: &str| {
         delegate::delete_native(session, plugin, config, owner)
             .map_err(|error| Error::new(weir_native::ErrorKind::Io, error.to_string()))
@@ -225,6 +234,7 @@ fn undo_runs(
         held: &held,
         is_roll_back: kept == Kept::NothingShared,
         has_others: &has_others,
+        held_by_others: &held_by_others,
         delegate: &delegate,
     };
     let (mut void, mut failures) = (Vec::new(), Vec::new());

@@ -74,7 +74,7 @@ pub(super) fn nftables(
 }
 
 /// The address in a word of a rule: `10.0.0.2`, `10.0.0.2/32`, `fd00::2/128`, `10.0.0.2:80`, `[fd00::2]:80`.
-fn address_in(word: &str) -> Option<IpAddr> {
+pub(super) fn address_in(word: &str) -> Option<IpAddr> {
     let word = word.split(['/', ',']).next()?;
     word.parse().ok().or_else(|| word.rsplit_once(':')?.0.trim_matches(['[', ']']).parse().ok())
 }

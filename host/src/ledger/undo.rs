@@ -16,7 +16,7 @@ use weir_native::{
 };
 
 use super::plan::{matching, says};
-use super::record::{Deed, Made, Record, Space, differing};
+use super::record::{Deed, Ensured, Made, Record, Space, differing};
 use super::undo_firewall;
 use crate::broker::objects::Place;
 
@@ -35,6 +35,8 @@ pub(super) struct Scene<'a> {
     pub(super) is_roll_back: bool,
     /// Whether other attachments are on record on this node.
     pub(super) has_others: &'a dyn Fn() -> bool,
+    /// Addresses of other attachments of the network.
+    pub(super) held_by_others: &'a dyn Fn() -> Vec<IpAddr>,
     /// Has a native plugin delete what it added.
     pub(super) delegate: &'a dyn Fn(&str, &str) -> Result<()>,
 }
@@ -134,10 +136,10 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
                 Some(Made::Created(places)) => places.as_slice(),
                 _ => &[],
             };
-            undo_firewall::nftables(netns, table, rules, elements, &ensured_of(ensured, created), scene)
+            undo_firewall::nftables(netns, table, rules, elements, &ensured_of(ensured, created, scene), scene)
         }),
         Deed::Iptables { space, family, table, undo } => {
-            with(scene, space, |netns| undo_firewall::iptables(netns, *family, table, undo))
+            with(scene, space, |netns| undo_firewall::iptables(netns, *family, table, undo, scene))
         }
         Deed::FirewalldSource { zone, source } => absent_is_fine(firewalld::remove_source(zone, *source)),
         Deed::Address { directory } => release(record, directory, scene),
@@ -150,11 +152,13 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
     }
 }
 
-fn ensured_of<'a>(
-    ensured: &'a [(usize, super::record::Ensured)],
-    created: &[usize],
-) -> Vec<&'a super::record::Ensured> {
-    ensured.iter().filter(|(place, _)| created.contains(place)).map(|(_, what)| what).collect()
+fn ensured_of<'a>(ensured: &'a [(usize, Ensured)], created: &[usize], scene: &Scene<'_>) -> Vec<&'a Ensured> {
+    // Of a process that was killed nobody knows what it created; a chain with the container's name is this attachment's.
+    let is_own = |what: &Ensured| match what {
+        Ensured::Chain { name, base, .. } => !base && name.contains(&scene.owner.container_id),
+        Ensured::Table | Ensured::Set { .. } => false,
+    };
+    ensured.iter().filter(|(place, what)| created.contains(place) || is_own(what)).map(|(_, what)| what).collect()
 }
 
 /// Work in a namespace, where it can be reached. What is gone from there needs no undoing.

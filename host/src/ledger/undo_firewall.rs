@@ -4,7 +4,7 @@ use weir_native::family::IpFamily;
 use weir_native::netns::Netns;
 use weir_native::{Error, ErrorKind, Result, iptables as native_iptables, nftables as native};
 
-use super::plan_firewall::names_owner;
+use super::plan_firewall::{address_in, names_owner};
 use super::record::{Ensured, MarkedRule};
 use super::undo::{Scene, absent_is_fine};
 
@@ -20,7 +20,9 @@ pub(super) fn nftables(
     // Others may rely on what does not name this attachment, also those who come a moment later.
     let takes_all = scene.is_roll_back && !(scene.has_others)();
     let goes = |comment: &str| takes_all || names_owner(comment, scene.owner);
-    let rules: Vec<_> = rules.iter().filter(|rule| goes(&rule.comment)).collect();
+    // What was added to a chain of the attachment's own is its own too.
+    let is_own = |rule: &&MarkedRule| goes(&rule.comment) || rule.chain.contains(&scene.owner.container_id);
+    let rules: Vec<_> = rules.iter().filter(is_own).collect();
     let mut commands = rule_commands(netns, table, &rules)?;
     for (set, wanted) in elements {
         let there = native::list_elements(netns, table, set)?;
@@ -84,7 +86,13 @@ fn unused(netns: &Netns, table: &native::Table, what: &Ensured, scene: &Scene<'_
 }
 
 /// Programs are started only where something may be left.
-pub(super) fn iptables(netns: &Netns, family: IpFamily, table: &str, undo: &[native_iptables::Command]) -> Result<()> {
+pub(super) fn iptables(
+    netns: &Netns,
+    family: IpFamily,
+    table: &str,
+    undo: &[native_iptables::Command],
+    scene: &Scene<'_>,
+) -> Result<()> {
     let mut gone = Vec::new();
     let mut left = Vec::new();
     for command in undo {
@@ -97,6 +105,15 @@ pub(super) fn iptables(netns: &Netns, family: IpFamily, table: &str, undo: &[nat
             other => left.push(other.clone()),
         }
     }
+    // An address may have gone to another attachment, which found the rules for it and relies on them.
+    let others = (scene.held_by_others)();
+    left.retain(|command| match command {
+        native_iptables::Command::Delete(rule) => {
+            let names_owner = rule.words.iter().any(|word| word.contains(&scene.owner.container_id));
+            names_owner || !rule.words.iter().filter_map(|word| address_in(word)).any(|one| others.contains(&one))
+        }
+        _ => true,
+    });
     // No rule stays that jumps to a chain that is gone, and none in it.
     left.retain(|command| match command {
         native_iptables::Command::Delete(rule) => {

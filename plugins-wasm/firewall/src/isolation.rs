@@ -58,6 +58,9 @@ impl<'a> Place<'a> {
     }
 }
 
+/// Comment of what all containers of a bridge rely on, so that it is nobody's own.
+const OF_ALL: &str = "all of this bridge";
+
 fn bridge_table() -> Table {
     Table::bridge("cni_firewall")
 }
@@ -109,8 +112,8 @@ pub(crate) fn add(host: &Netns, request: &Request, place: &Place<'_>) -> Result<
     let base = Chain::base(FORWARD, ChainType::Filter, Hook::Forward, FILTER);
     let batch = batch
         .ensure_chain(base.rule(Rule::new().statement(by_bridge)))
-        .add_elements(BRIDGES, vec![element(place.bridge, ElementData::None, "")]);
-    let policy = element(place.bridge, ElementData::Verdict(verdict(place)), "");
+        .add_elements(BRIDGES, vec![element(place.bridge, ElementData::None, OF_ALL)]);
+    let policy = element(place.bridge, ElementData::Verdict(verdict(place)), OF_ALL);
     match batch.clone().add_elements(POLICIES, vec![policy.clone()]).apply(host) {
         // It has another policy: the last one counts.
         Err(failure) if failure.is_already_exists() => {

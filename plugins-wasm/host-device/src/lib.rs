@@ -124,7 +124,9 @@ fn take_back(request: &Request) -> Result<()> {
             Err(_) => guess().map(Saved::marked),
         };
         match names {
-            Some(names) => drop(transfer::to_host(link, &host, &names)?),
+            Some(names) => {
+                transfer::to_host(link, &host, &names)?;
+            }
             None => {
                 debug!("{name} in the container is no device of the host");
                 return saved.map(drop);

@@ -165,7 +165,7 @@ fn append_to(path: &Path) -> std::io::Result<File> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may panic")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 mod tests {
     use super::*;
     use crate::registry::GrantLine;
