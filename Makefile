@@ -42,7 +42,7 @@ GUESTS := wasi-probe unruly hostile careless
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-guests demo test test-vm verified install lint bench fuzz fuzz-smoke clean setup-rust setup-test setup-vm
+.PHONY: help build build-guests demo test sweep test-vm verified install lint bench fuzz fuzz-smoke clean setup-rust setup-test setup-vm
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,6 +80,10 @@ test: build-guests ## All tests that this user and this kernel can run; the othe
 	cargo test --locked --workspace --exclude weir-tests
 	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
 	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl cargo test --locked --package weir-tests
+
+sweep: build-guests ## Every case of the fault sweep: each kind of fault at each host call of each plugin
+	@tests/setup.sh test
+	WEIR_SWEEP=all WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests --test fault_sweep
 
 test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
 	@tests/setup.sh vm
