@@ -74,7 +74,9 @@ fn unused(netns: &Netns, table: &native::Table, what: &Ensured, scene: &Scene<'_
         Ensured::Table if scene.may_take_shared() => {
             native::list_chains(netns, table)?.is_empty().then_some(native::Command::DeleteTable)
         }
-        Ensured::Chain { name, base, rules } if !base || scene.may_take_shared() => {
+        Ensured::Chain { name, base, rules }
+            if scene.may_take_shared() || (!base && name.contains(&scene.owner.container_id)) =>
+        {
             let there = native::list_rules(netns, table, Some(name))?;
             (there.len() <= *rules).then(|| native::Command::DeleteChain(name.clone()))
         }
