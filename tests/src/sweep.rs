@@ -376,7 +376,7 @@ fn judge(answer: &Answer, fault: &str) -> Result<Option<Value>> {
 }
 
 /// A directory for state, made at the beginning of an ADD. One that was killed leaves it, empty.
-fn is_state_directory(name: &str) -> bool {
+pub fn is_state_directory(name: &str) -> bool {
     matches!(name, "file /run/cni" | "file /var/lib/cni" | "file /var/lib/cni/networks")
 }
 

@@ -319,7 +319,7 @@ const FOREIGN: &[&[&str]] = &[
     &["ip", "link", "add", "careless9", "type", "veth", "peer", "name", "careless8"],
     &["tc", "qdisc", "add", "dev", "uplink0", "root", "tbf", "rate", "1mbit", "burst", "10kb", "limit", "10kb"],
     &["nft", "table inet careless { set ports { type inet_service; elements = { 8080 comment \"mine\" }; }; }"],
-    &["nft", "table inet careless { chain of-c1 { accept comment \"no name in it\"; } }"],
+    &["nft", "table inet careless { chain of-c1 { accept comment \"no name in it\"; }; }"],
 ];
 
 fn foreign_stays(host: &Host) -> Result<()> {

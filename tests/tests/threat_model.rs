@@ -63,7 +63,7 @@ fn collect(path: &Path, into: &mut String) {
         for item in std::fs::read_dir(path).unwrap() {
             collect(&item.unwrap().path(), into);
         }
-    } else if path.extension().is_some_and(|extension| extension == "rs") {
+    } else if path.is_file() && path.extension().is_some_and(|extension| extension == "rs") {
         let text = std::fs::read_to_string(path).unwrap();
         for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
             into.push_str(line);
