@@ -199,6 +199,7 @@ impl Ledger {
                 Ok(())
             }
             (Kind::Written(number), outcome) => self.write_outcome(&mut state, number, outcome),
+            (Kind::Deferred(_), Ok(Made::Created(places))) if places.is_empty() => Ok(()),
             (Kind::Deferred(deed), Ok(made @ Made::Created(_))) => match known(made) {
                 Some(_) if state.mode != Mode::Recording => Ok(()),
                 Some(made) => self.write_intent(&mut state, deed).and_then(|number| {
@@ -301,7 +302,6 @@ fn known(made: Made) -> Option<record::Made> {
         Made::Link(index) => Some(record::Made::Link(index)),
         Made::Pair(near, far) => Some(record::Made::Pair(near, far)),
         Made::Address(address) => Some(record::Made::Address(address)),
-        Made::Created(places) if places.is_empty() => None,
         Made::Created(places) => Some(record::Made::Created(places)),
     }
 }

@@ -133,8 +133,8 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
         Deed::Redirect { space, link } => with(scene, space, |netns| traffic_control::remove_redirect(netns, *link)),
         Deed::Nftables { space, table, rules, elements, ensured } => with(scene, space, |netns| {
             let created = match &record.made {
-                Some(Made::Created(places)) => places.as_slice(),
-                _ => &[],
+                Some(Made::Created(places)) => Some(places.as_slice()),
+                _ => None,
             };
             undo_firewall::nftables(netns, table, rules, elements, &ensured_of(ensured, created, scene), scene)
         }),
@@ -152,13 +152,15 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
     }
 }
 
-fn ensured_of<'a>(ensured: &'a [(usize, Ensured)], created: &[usize], scene: &Scene<'_>) -> Vec<&'a Ensured> {
+fn ensured_of<'a>(ensured: &'a [(usize, Ensured)], created: Option<&[usize]>, scene: &Scene<'_>) -> Vec<&'a Ensured> {
     // Of a process that was killed nobody knows what it created; a chain with the container's name is this attachment's.
     let is_own = |what: &Ensured| match what {
         Ensured::Chain { name, base, .. } => !base && name.contains(&scene.owner.container_id),
         Ensured::Table | Ensured::Set { .. } => false,
     };
-    ensured.iter().filter(|(place, what)| created.contains(place) || is_own(what)).map(|(_, what)| what).collect()
+    let is_new =
+        |place: &usize, what: &Ensured| created.map_or_else(|| is_own(what), |created| created.contains(place));
+    ensured.iter().filter(|(place, what)| is_new(place, what)).map(|(_, what)| what).collect()
 }
 
 /// Work in a namespace, where it can be reached. What is gone from there needs no undoing.
