@@ -166,7 +166,9 @@ fn add(ruleset: &OwnedFd, rule: &Rule, handled: u64) -> Result<()> {
     let opened = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&rule.path);
     let file: File = match opened {
         Ok(file) => file,
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => return Ok(()),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::EACCES)) => {
+            return Ok(());
+        }
         Err(e) => return Err(failed(&e)),
     };
     let mut allowed = rule.access.rights() & handled;
