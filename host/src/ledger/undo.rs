@@ -70,7 +70,12 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
                 found.kind.as_ref() == Some(kind)
                     && (record.made.is_some() || mac.as_ref().is_none_or(|mac| *mac == found.mac))
             };
-            delete(netns, located(netns, record, name)?.filter(is_ours))
+            let found = located(netns, record, name)?.filter(is_ours);
+            // Other interfaces of the container may be in it by now.
+            if kind == VRF && found.as_ref().is_some_and(|found| is_shared(netns, found.index, scene).unwrap_or(true)) {
+                return Ok(());
+            }
+            delete(netns, found)
         }
         Deed::Bridge { space, name } => made_bridge(record, space, name, scene),
         Deed::Moved { from, to, name, kind, mac, old, index: _ } => {
@@ -181,6 +186,15 @@ fn located(netns: &Netns, record: &Record, name: &str) -> Result<Option<LinkInfo
         Some(Made::Link(index)) => link::find_by_index(netns, index),
         _ => link::find(netns, name),
     }
+}
+
+/// The kind of links that several interfaces of a container share.
+const VRF: &str = "vrf";
+
+/// Whether interfaces other than that of the attachment are in it.
+fn is_shared(netns: &Netns, index: u32, scene: &Scene<'_>) -> Result<bool> {
+    let other = |info: &LinkInfo| info.controller == Some(index) && info.name != scene.owner.interface_name;
+    Ok(link::list(netns)?.iter().any(other))
 }
 
 fn delete(netns: &Netns, found: Option<LinkInfo>) -> Result<()> {
