@@ -16,6 +16,8 @@ const PAIRS: usize = 2000;
 const NETWORKS: usize = 2;
 /// One of so many commands is killed.
 const KILLED: u64 = 5;
+/// How many DELs of a container may fail one after the other.
+const MOST_ERRORS: u32 = 4;
 /// After a killed ADD, one of so many containers ends without DEL.
 const ABANDONED: u64 = 8;
 /// Chooses what is killed and when.
@@ -166,8 +168,20 @@ impl Storm {
             chain.check(container, &result).context("CHECK")?;
         }
         self.release(&addresses)?;
-        // A runtime whose DEL was killed tries again.
-        while !self.del(chain, container, &result, random)? {}
+        // A runtime whose DEL was killed tries again, and so it does after an error: an iptables-restore that a killed
+        // command had started may still be at work.
+        let mut errors = 0;
+        loop {
+            match self.del(chain, container, &result, random) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(_) if errors < MOST_ERRORS => {
+                    errors += 1;
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => return Err(error),
+            }
+        }
         ensure!(!container.has_link("eth0"), "eth0 is there after DEL");
         Ok(false)
     }
