@@ -203,6 +203,11 @@ fn delete(netns: &Netns, found: Option<LinkInfo>) -> Result<()> {
 
 /// Each end goes with the other.
 fn veth(record: &Record, container: &super::record::End, host: &super::record::End, scene: &Scene<'_>) -> Result<()> {
+    // A pair that leads nowhere but to the host serves several containers, as a bridge does.
+    let leads_to_container = [container, host].iter().any(|end| end.space.place == Place::Container);
+    if !leads_to_container && !scene.may_take_shared() {
+        return Ok(());
+    }
     let is_veth = |found: &LinkInfo| found.kind.as_deref() == Some("veth");
     if let Some(Made::Pair(near, far)) = record.made {
         for (space, own, peer) in [(&host.space, far, near), (&container.space, near, far)] {
