@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -111,6 +111,11 @@ impl Netns {
     /// What tells this namespace from others.
     pub fn identity(&self) -> NetnsIdentity {
         self.place.identity
+    }
+
+    /// A path by which other processes can open the namespace, as long as this one lives and keeps it open.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/fd/{}", std::process::id(), self.place.file.as_raw_fd()))
     }
 
     /// Whether both are the same namespace.

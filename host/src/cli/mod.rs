@@ -3,6 +3,7 @@
 mod consent;
 mod dhcp_daemon;
 mod diff;
+mod duration;
 mod exec;
 mod explain;
 mod grants;

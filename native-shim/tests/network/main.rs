@@ -12,6 +12,7 @@ mod addresses;
 mod announcements;
 mod background;
 mod bridges;
+mod foreground;
 mod links;
 mod namespaces;
 mod routes;
@@ -47,6 +48,7 @@ fn main() {
     tests.extend(sysctls::tests());
     tests.extend(traffic_control::tests());
     tests.extend(background::tests());
+    tests.extend(foreground::tests());
     libtest_mimic::run(&arguments, tests).exit();
 }
 
