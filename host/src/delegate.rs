@@ -147,6 +147,7 @@ fn execute(
         environment: &environment,
         input: config.as_bytes(),
         timeout: budget.time_left(),
+        cancellation: None,
     })
     .map_err(io)?;
     for line in String::from_utf8_lossy(&output.stderr).lines() {

@@ -261,6 +261,7 @@ pub fn recompile(registry: &Registry) -> Result<(), String> {
         environment: &[],
         input: &[],
         timeout: RECOMPILE_TIMEOUT,
+        cancellation: None,
     })
     .map_err(|e| e.message)?;
     if output.status == Some(0) {

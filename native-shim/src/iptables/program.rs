@@ -83,8 +83,14 @@ pub(super) fn run(
     let arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
     let search = std::env::join_paths(program_directories()).unwrap_or_default();
     let environment = [(OsString::from("PATH"), search)];
-    let invocation =
-        Invocation { path: &path, arguments: &arguments, environment: &environment, input, timeout: TIMEOUT };
+    let invocation = Invocation {
+        path: &path,
+        arguments: &arguments,
+        environment: &environment,
+        input,
+        timeout: TIMEOUT,
+        cancellation: None,
+    };
     // A child is in the namespace of the thread that starts it.
     let ended = namespace.enter(|| exec::run(&invocation)).map_err(Failed::Run)?.map_err(Failed::Run)?;
     if ended.status == Some(0) {
@@ -118,10 +124,7 @@ impl Failed {
     /// As an error of what was being done.
     pub(super) fn error(self, doing: &str) -> Error {
         match self {
-            // The runner of programs is made for plugins, and calls every program one.
-            Self::Run(error) => {
-                Error::new(error.kind, format!("iptables: {doing}: {}", error.message.replace("the plugin ", "")))
-            }
+            Self::Run(error) => Error::new(error.kind, format!("iptables: {doing}: {}", error.message)),
             Self::Refused { program, words } => {
                 let message = format!("iptables: {doing}: {program} says: {words}");
                 Error::new(kind(&words), message)

@@ -155,8 +155,14 @@ fn with_program(namespace: &Netns, name: &str, tap: &TapOptions, options: &LinkO
     for (word, number) in [("user", tap.owner), ("group", tap.group)] {
         arguments.extend(number.into_iter().flat_map(|number| [word.into(), number.to_string().into()]));
     }
-    let invocation =
-        Invocation { path: &path, arguments: &arguments, environment: &[], input: &[], timeout: namespace.timeout() };
+    let invocation = Invocation {
+        path: &path,
+        arguments: &arguments,
+        environment: &[],
+        input: &[],
+        timeout: namespace.timeout(),
+        cancellation: None,
+    };
     if link::find(namespace, name)?.is_some() {
         return Err(Error::new(ErrorKind::AlreadyExists, format!("{doing}: the name is taken")));
     }

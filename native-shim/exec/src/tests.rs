@@ -26,9 +26,13 @@ impl Script {
     }
 
     fn run(&self, input: &[u8], timeout: Duration) -> Result<Output> {
+        self.run_cancellable(input, timeout, None)
+    }
+
+    fn run_cancellable(&self, input: &[u8], timeout: Duration, cancellation: Option<&Cancellation>) -> Result<Output> {
         let environment = [("CNI_COMMAND".into(), "ADD".into()), ("PATH".into(), "/usr/bin:/bin".into())];
         let path = self.directory.path().join("plugin");
-        run(&Invocation { path: &path, arguments: &[], environment: &environment, input, timeout })
+        run(&Invocation { path: &path, arguments: &[], environment: &environment, input, timeout, cancellation })
     }
 }
 
@@ -78,7 +82,7 @@ fn a_plugin_that_hangs_is_killed_with_its_children() {
     let started = Instant::now();
     let script = Script::new("sleep 1000 & echo $! >\"$0.pid\"; wait");
     let error = script.run(b"", Duration::from_millis(500)).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::TimedOut, "{error}");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(30));
     script.assert_background_job_is_gone();
 }
@@ -87,14 +91,14 @@ fn a_plugin_that_hangs_is_killed_with_its_children() {
 fn a_daemon_that_keeps_the_output_open_does_not_hold_us_for_ever() {
     let script = Script::new("sleep 1000 & echo $! >\"$0.pid\"; exit 0");
     let error = script.run(b"", Duration::from_millis(500)).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::TimedOut, "{error}");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
     script.assert_background_job_is_gone();
 }
 
 #[test]
 fn endless_output_is_stopped() {
     let error = Script::new("exec yes").run(b"", LONG).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Exhausted, "{error}");
+    assert!(matches!(error, Error::TooMuchOutput { .. }), "{error}");
     let output = Script::new("yes | head -c 3000000 >&2").run(b"", LONG).unwrap();
     assert_eq!(output.stderr.len(), STDERR_LIMIT);
 }
@@ -104,7 +108,7 @@ fn a_file_that_is_being_written_is_an_error_and_no_empty_success() {
     let script = Script::new("exit 0");
     let held = std::fs::OpenOptions::new().append(true).open(script.directory.path().join("plugin")).unwrap();
     let error = script.run(b"", LONG).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Busy, "{error}");
+    assert!(matches!(error, Error::Busy { .. }), "{error}");
     drop(held);
 }
 
@@ -119,8 +123,63 @@ fn the_first_executable_regular_file_is_found() {
         std::fs::set_permissions(dirs[dir].join("bridge"), PermissionsExt::from_mode(mode)).unwrap();
     }
     assert_eq!(find("bridge", &dirs).unwrap(), dirs[3].join("bridge"));
-    assert_eq!(find("ptp", &dirs).unwrap_err().kind, ErrorKind::NotFound);
+    assert!(matches!(find("ptp", &dirs).unwrap_err(), Error::NotFound { directories, .. } if directories == dirs));
     for bad in ["", ".", "..", "a/b", "../good/bridge", "/bin/sh", "a\0b"] {
-        assert_eq!(find(bad, &dirs).unwrap_err().kind, ErrorKind::Invalid, "{bad:?}");
+        assert!(matches!(find(bad, &dirs).unwrap_err(), Error::InvalidName { name } if name == bad), "{bad:?}");
     }
+}
+
+#[test]
+fn another_thread_cancels_and_the_whole_group_is_gone() {
+    let script = Script::new("sleep 1000 & echo $! >\"$0.pid\"; wait");
+    let cancellation = Cancellation::new().unwrap();
+    assert!(!cancellation.is_cancelled());
+    let started = Instant::now();
+    let error = std::thread::scope(|scope| {
+        let running = scope.spawn(|| script.run_cancellable(b"", LONG, Some(&cancellation)).unwrap_err());
+        while !std::fs::exists(script.directory.path().join("plugin.pid")).unwrap() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        cancellation.clone().cancel();
+        running.join().unwrap()
+    });
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    assert!(started.elapsed() < Duration::from_secs(30));
+    script.assert_background_job_is_gone();
+}
+
+#[test]
+fn what_is_cancelled_before_never_starts() {
+    let script = Script::new("echo started >\"$0.started\"");
+    let cancellation = Cancellation::new().unwrap();
+    cancellation.cancel();
+    cancellation.cancel();
+    let error = script.run_cancellable(b"", LONG, Some(&cancellation)).unwrap_err();
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    assert!(!std::fs::exists(script.directory.path().join("plugin.started")).unwrap());
+}
+
+#[test]
+fn a_cancellation_that_nobody_uses_changes_nothing() {
+    let cancellation = Cancellation::new().unwrap();
+    let output = Script::new("exec cat").run_cancellable(b"hello", LONG, Some(&cancellation)).unwrap();
+    assert_eq!((output.status, output.stdout.as_slice()), (Some(0), b"hello".as_slice()));
+}
+
+#[test]
+fn waiting_for_a_file_that_is_being_written_ends_with_the_time_and_with_a_cancellation() {
+    let script = Script::new("exit 0");
+    let held = std::fs::OpenOptions::new().append(true).open(script.directory.path().join("plugin")).unwrap();
+    let error = script.run(b"", Duration::from_millis(300)).unwrap_err();
+    assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+    let cancellation = Cancellation::new().unwrap();
+    let error = std::thread::scope(|scope| {
+        let running = scope.spawn(|| script.run_cancellable(b"", LONG, Some(&cancellation)).unwrap_err());
+        std::thread::sleep(Duration::from_millis(100));
+        cancellation.cancel();
+        running.join().unwrap()
+    });
+    assert!(matches!(error, Error::Cancelled { .. }), "{error}");
+    drop(held);
 }
