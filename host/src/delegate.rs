@@ -135,7 +135,7 @@ fn execute(
     let io = |e: weir_native::Error| Error::new(code::PLUGIN_UNAVAILABLE, e.message);
     let path = weir_native::exec::find(plugin_type, &invocation.cni_path).map_err(io)?;
     let mut environment: Vec<(OsString, OsString)> =
-        std::env::vars_os().filter(|(name, _)| name != "CNI_COMMAND").collect();
+        session.environment().all().into_iter().filter(|(name, _)| name != "CNI_COMMAND").collect();
     for (name, value) in variables {
         environment.retain(|(other, _)| other != name);
         environment.push((name.into(), value.into()));

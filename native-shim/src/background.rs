@@ -3,10 +3,12 @@
 //! Some requests take effect within a millisecond, and then keep their sender waiting for all processors to have
 //! noticed: deleting a link does so for 10 to 30 ms (`rcu_barrier` in `netdev_run_todo`, after the lock of rtnetlink is
 //! free again), and so does closing a netfilter socket behind which rules were deleted. A thread is no way out, as its
-//! process could not end before it.
+//! process could not end before it. In a process that is somebody else's ([`hosted`]) it is the other way round: a thread
+//! is as good, and there is no child that its owner would have to wait for.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::thread::JoinHandle;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -16,27 +18,48 @@ use nix::unistd::{ForkResult, Pid, fork, pipe2};
 
 use crate::netfilter::Channel;
 use crate::netns::Netns;
-use crate::{Error, Result};
+use crate::{Error, Result, hosted};
 
-/// A child process that waits for the kernel. It ends by itself, also after us; who stays longer should [`wait`] for it
-/// now and then, as for any child.
+/// Who waits for the kernel. It ends by itself, also after us; who stays longer should [`wait`] for it now and then, as for
+/// any child.
 ///
 /// [`wait`]: Background::wait
 #[derive(Debug)]
-pub struct Background {
-    child: Pid,
+pub struct Background(Waiting);
+
+#[derive(Debug)]
+enum Waiting {
+    Child(Pid),
+    Thread(JoinHandle<()>),
 }
 
 impl Background {
     /// Have a child send a datagram on a netlink socket. It keeps the `others` open until then, nothing else: should we
     /// close them before, closing them is what it waits for too. None where this system cannot do that.
     pub(crate) fn send(socket: RawFd, datagram: &[u8], others: &[RawFd]) -> io::Result<Option<Self>> {
+        if hosted::is_hosted() {
+            let socket = duplicate(socket)?;
+            let others = others.iter().map(|other| duplicate(*other)).collect::<io::Result<Vec<_>>>()?;
+            let datagram = datagram.to_vec();
+            return Self::thread(move || {
+                // SAFETY: pointer and length describe `datagram`.
+                unsafe { libc::send(socket.as_raw_fd(), datagram.as_ptr().cast(), datagram.len(), 0) };
+                drop((socket, others));
+            });
+        }
         let mut kept = others.to_vec();
         kept.push(socket);
         Self::spawn(&kept, || {
             // SAFETY: pointer and length describe `datagram`.
             unsafe { libc::send(socket, datagram.as_ptr().cast(), datagram.len(), 0) };
         })
+    }
+
+    /// Have a thread do something. It inherits what the calling thread may do.
+    fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<Option<Self>> {
+        const STACK: usize = 64 << 10;
+        let thread = std::thread::Builder::new().name("weir-background".to_owned()).stack_size(STACK).spawn(work)?;
+        Ok(Some(Self(Waiting::Thread(thread))))
     }
 
     /// Have a child do something that consists of system calls alone, with these descriptors and no others.
@@ -65,21 +88,28 @@ impl Background {
         }
         pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None)?;
         match forked {
-            Ok(ForkResult::Parent { child }) => Ok(Some(Self { child })),
+            Ok(ForkResult::Parent { child }) => Ok(Some(Self(Waiting::Child(child)))),
             Ok(ForkResult::Child) => Ok(None),
             Err(errno) => Err(errno.into()),
         }
     }
 
-    /// Whether the child has ended.
+    /// Whether it has ended.
     pub(crate) fn is_over(&self) -> bool {
-        // An error means that somebody else has waited for it.
-        !matches!(waitpid(self.child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+        match &self.0 {
+            // An error means that somebody else has waited for it.
+            Waiting::Child(child) => !matches!(waitpid(*child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive)),
+            Waiting::Thread(thread) => thread.is_finished(),
+        }
     }
 
     /// Wait until the kernel is done.
     pub fn wait(self) {
-        while waitpid(self.child, None) == Err(Errno::EINTR) {}
+        match self.0 {
+            Waiting::Child(child) => while waitpid(child, None) == Err(Errno::EINTR) {},
+            // It does not panic, and if it did, it would be over all the same.
+            Waiting::Thread(thread) => drop(thread.join()),
+        }
     }
 }
 
@@ -92,6 +122,9 @@ pub fn close_netfilter(namespaces: &[&Netns]) -> Result<Option<Background>> {
         return Ok(None);
     }
     let doing = "leave the netfilter sockets to a child process";
+    if hosted::is_hosted() {
+        return Background::thread(move || drop(channels)).map_err(|error| Error::io(doing, &error));
+    }
     let (closed, ours) = pipe2(OFlag::O_CLOEXEC).map_err(|errno| Error::io(doing, &io::Error::from(errno)))?;
     let mut kept: Vec<_> = channels.iter().map(Channel::descriptor).collect();
     kept.push(closed.as_raw_fd());
@@ -105,6 +138,13 @@ pub fn close_netfilter(namespaces: &[&Netns]) -> Result<Option<Background>> {
     drop(channels);
     drop(ours);
     Ok(background)
+}
+
+/// Another descriptor of the same open file.
+fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: it belongs to a socket that the caller holds open meanwhile.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    borrowed.try_clone_to_owned()
 }
 
 /// All descriptors but these, as ranges.

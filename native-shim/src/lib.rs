@@ -43,6 +43,7 @@ pub mod environment_file;
 pub mod exec;
 pub mod foreground;
 pub mod host_device;
+pub mod hosted;
 pub mod ipam_store;
 pub mod listener;
 pub mod process;

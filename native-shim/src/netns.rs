@@ -15,7 +15,7 @@ use nix::sys::statfs::fstatfs;
 use crate::link::wait_until;
 use crate::netfilter::Channel;
 use crate::rtnetlink::Connection;
-use crate::{Error, ErrorKind, Result, watchdog};
+use crate::{Error, ErrorKind, Result, hosted, watchdog};
 
 /// `NSFS_MAGIC` of linux/magic.h.
 const NSFS_MAGIC: u32 = 0x6e73_6673;
@@ -263,6 +263,9 @@ impl Drop for Return {
         if let Err(errno) = setns(self.0.file.as_fd(), CloneFlags::CLONE_NEWNET) {
             // Going on would change the wrong network.
             eprintln!("cannot return to the network namespace: {errno}");
+            if hosted::is_hosted() {
+                hosted::give_up();
+            }
             std::process::abort();
         }
         HERE.set(Some(Arc::clone(&self.0)));

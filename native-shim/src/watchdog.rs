@@ -5,8 +5,10 @@
 //! (library code that calls again, or code that only computes) is ended from the signal handler, with the last words
 //! on standard output and exit status 1. No thread, no second process; to arm it costs two system calls.
 //!
-//! One per process, for the thread that leads it.
+//! One per process, for the thread that leads it. In a process that is somebody else's ([`hosted`]) each thread has a
+//! deadline of its own, and there is no signal: only waits of this crate end by it.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
@@ -14,7 +16,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
-use crate::{Error, Result};
+use crate::{Error, Result, hosted};
 
 /// From the deadline to the first signal: time for waits that know the deadline to end.
 const FIRST_SIGNAL: Duration = Duration::from_millis(200);
@@ -34,35 +36,55 @@ struct Plan {
 
 static PLAN: AtomicPtr<Plan> = AtomicPtr::new(ptr::null_mut());
 
+thread_local! {
+    /// The deadline of a hosted thread, in nanoseconds of CLOCK_MONOTONIC.
+    static OF_THREAD: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
 /// Watches until dropped; then what was watched before, if anything, is watched again.
 #[derive(Debug)]
 #[must_use = "dropped, it watches no longer"]
 pub struct Watchdog {
-    before: *mut Plan,
+    before: Before,
+}
+
+/// What was watched before.
+#[derive(Debug, Clone, Copy)]
+enum Before {
+    Process(*mut Plan),
+    Thread(Option<u64>),
 }
 
 impl Watchdog {
     /// Watch what follows. A deadline that was set before and comes earlier stays. `last_words` should be a complete
-    /// answer of this process.
+    /// answer of this process; a hosted thread has none.
     pub fn arm(time: Duration, last_words: &[u8]) -> Result<Self> {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let own = now().saturating_add(nanoseconds);
+        if hosted::is_hosted() {
+            let before = OF_THREAD.get();
+            OF_THREAD.set(Some(before.map_or(own, |earlier| earlier.min(own))));
+            return Ok(Self { before: Before::Thread(before) });
+        }
         static HANDLER: Once = Once::new();
         let mut installed = Ok(());
         HANDLER.call_once(|| installed = install());
         installed.map_err(|error| Error::io("install the handler of the time limit", &error))?;
         let before = PLAN.load(Ordering::Acquire);
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        let own = now().saturating_add(nanoseconds);
         let deadline = deadline(before).map_or(own, |earlier| earlier.min(own));
         let plan = Box::into_raw(Box::new(Plan { deadline, last_words: last_words.into() }));
         watch(plan).map_err(|error| Error::io("set the timer of the time limit", &error))?;
-        Ok(Self { before })
+        Ok(Self { before: Before::Process(before) })
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        // It can only fail on arguments that make no sense.
-        let _ = watch(self.before);
+        match self.before {
+            // It can only fail on arguments that make no sense.
+            Before::Process(before) => drop(watch(before)),
+            Before::Thread(before) => OF_THREAD.set(before),
+        }
     }
 }
 
@@ -77,7 +99,8 @@ pub fn has_expired() -> bool {
 }
 
 fn left() -> Option<Duration> {
-    deadline(PLAN.load(Ordering::Acquire)).map(|deadline| Duration::from_nanos(deadline.saturating_sub(now())))
+    let deadline = if hosted::is_hosted() { OF_THREAD.get() } else { deadline(PLAN.load(Ordering::Acquire)) };
+    deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now())))
 }
 
 fn deadline(plan: *mut Plan) -> Option<u64> {

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Limits;
 use super::trace::{self, Level};
+use super::{Limits, Patience};
 
 /// No machine computes more units of fuel in a millisecond. Who has little time gets no more fuel than fits into it, so
 /// that a plugin that only computes ends near its deadline.
@@ -48,6 +48,9 @@ pub enum Stop {
         /// The plugin whose limit it is: the one that was running, or the first of the command.
         holder: String,
     },
+    /// Who asked for the command waits no longer.
+    #[error("was stopped, as its caller waits no longer")]
+    GivenUp,
     /// Asked for by `weir exec --fault`.
     #[error("was stopped on purpose at host call {0}")]
     Fault(u64),
@@ -61,6 +64,7 @@ impl Stop {
                 "limit {key} of plugin {holder} is {limit}; if it needs more: weir grant {holder} --add \
                  '{{\"limits\": {{\"{key}\": NUMBER}}}}'"
             ),
+            Self::GivenUp => "give the command more time, or look at what it waited for".to_owned(),
             Self::Fault(_) => "`weir exec --fault` asked for it".to_owned(),
         }
     }
@@ -160,6 +164,7 @@ impl Account {
 pub struct Share {
     command: Arc<Account>,
     deadline: Option<Instant>,
+    patience: Option<Arc<Patience>>,
     depth: u32,
 }
 
@@ -170,6 +175,8 @@ pub struct Budget {
     /// Of the plugin that the runtime called, where that is another one.
     command: Option<Arc<Account>>,
     deadline: Option<Instant>,
+    /// Of who asked for the command, where that is not for the process to end.
+    patience: Option<Arc<Patience>>,
     depth: u32,
 }
 
@@ -186,13 +193,21 @@ impl Budget {
         };
         let own =
             Account { holder: plugin.to_owned(), limits, spent: Mutex::default(), silenced: AtomicBool::new(false) };
-        Self { own: Arc::new(own), command: share.map(|share| share.command), deadline, depth }
+        let (command, patience) = share.map(|share| (share.command, share.patience)).unzip();
+        Self { own: Arc::new(own), command, deadline, patience: patience.flatten(), depth }
+    }
+
+    /// For a caller that may give up waiting.
+    pub fn with_patience(mut self, patience: Option<Arc<Patience>>) -> Self {
+        self.patience = patience.or(self.patience);
+        self
     }
 
     /// For a plugin that this one calls; none where it is as deep as may be.
     pub fn share(&self) -> Option<Share> {
         let command = self.command.as_ref().unwrap_or(&self.own).clone();
-        (self.depth > 0).then_some(Share { command, deadline: self.deadline, depth: self.depth })
+        let patience = self.patience.clone();
+        (self.depth > 0).then_some(Share { command, deadline: self.deadline, patience, depth: self.depth })
     }
 
     /// The limits of this plugin.
@@ -203,12 +218,19 @@ impl Budget {
     /// Units of computing that the instance starts with.
     pub fn fuel(&self) -> u64 {
         let limits = self.limits();
-        let own = limits.fuel.min(limits.wall_time_ms.saturating_mul(FUEL_PER_MILLISECOND));
+        let mut own = limits.fuel.min(limits.wall_time_ms.saturating_mul(FUEL_PER_MILLISECOND));
+        if let Some(patience) = &self.patience {
+            let milliseconds = u64::try_from(patience.time_left().as_millis()).unwrap_or(u64::MAX);
+            own = own.min(milliseconds.saturating_add(1).saturating_mul(FUEL_PER_MILLISECOND));
+        }
         self.command.as_ref().map_or(own, |command| own.min(command.left(Quantity::Fuel)))
     }
 
     /// The limit behind the units that the instance started with.
     pub fn out_of_fuel(&self) -> Stop {
+        if self.is_given_up() {
+            return Stop::GivenUp;
+        }
         let (limits, fuel) = (self.limits(), self.fuel());
         let of_time = limits.wall_time_ms.saturating_mul(FUEL_PER_MILLISECOND);
         match &self.command {
@@ -254,6 +276,9 @@ impl Budget {
     /// # Errors
     /// [`Stop`] then.
     pub fn check_time(&self) -> Result<(), Stop> {
+        if self.is_given_up() {
+            return Err(Stop::GivenUp);
+        }
         if self.time_left().is_zero() { Err(self.stop("wallTimeMs", self.limits().wall_time_ms)) } else { Ok(()) }
     }
 
@@ -272,7 +297,13 @@ impl Budget {
 
     /// How long the instance may still take.
     pub fn time_left(&self) -> Duration {
-        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+        let own = self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        self.patience.as_ref().map_or(own, |patience| own.min(patience.time_left()))
+    }
+
+    /// Whether who asked for the command waits no longer.
+    pub fn is_given_up(&self) -> bool {
+        self.patience.as_ref().is_some_and(|patience| patience.time_left().is_zero())
     }
 }
 
@@ -326,6 +357,19 @@ mod tests {
         let stop = hasty.check_time().unwrap_err();
         assert_eq!(stop.to_string(), "did not finish within 0 ms");
         first.check_time().unwrap();
+    }
+
+    #[test]
+    fn who_waits_no_longer_stops_all_that_runs_for_it() {
+        let patience = Arc::new(Patience::of(Duration::from_secs(5)));
+        let first = Budget::new("first", limits(5, 2), None).with_patience(Some(patience.clone()));
+        let second = Budget::new("second", limits(5, 2), first.share());
+        assert!(second.time_left() <= Duration::from_secs(5) && second.check_time().is_ok());
+        assert!(first.fuel() <= 5_001 * FUEL_PER_MILLISECOND);
+        patience.end();
+        assert_eq!((first.check_time(), second.check_time()), (Err(Stop::GivenUp), Err(Stop::GivenUp)));
+        assert_eq!(second.out_of_fuel(), Stop::GivenUp);
+        assert_eq!(second.time_left(), Duration::ZERO);
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod fault;
 pub mod function;
 pub mod limits;
 pub mod objects;
+pub mod patience;
 pub mod policy;
 pub mod times;
 pub mod trace;
@@ -21,6 +22,7 @@ pub use budget::{Budget, Quantity, Share, Stop};
 pub use call::{Call, Made};
 pub use function::Function;
 pub use limits::{Limits, LimitsGrant};
+pub use patience::Patience;
 
 use self::fault::Probe;
 pub use self::policy::{Facts, Policy};

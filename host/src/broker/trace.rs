@@ -1,8 +1,9 @@
 //! Lines on standard error: the plugins' own, and what the host did for them.
 //!
-//! `WEIR_LOG` (error, warn, info, debug) chooses how much; without it, `warn`.
+//! `WEIR_LOG` (error, warn, info, debug) chooses how much; without it, `warn`. A thread may have them go elsewhere.
 
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
 
 use super::Function;
 
@@ -21,6 +22,18 @@ pub enum Level {
 
 /// Characters of a line; what is longer is cut.
 pub const LONGEST: usize = 4096;
+
+/// Takes lines, without their ends.
+pub type Sink = Arc<dyn Fn(&str) + Send + Sync>;
+
+thread_local! {
+    static SINK: RefCell<Option<Sink>> = const { RefCell::new(None) };
+}
+
+/// From now on the lines of this thread go here.
+pub fn redirect(sink: Sink) {
+    SINK.set(Some(sink));
+}
 
 fn threshold() -> Level {
     static THRESHOLD: OnceLock<Level> = OnceLock::new();
@@ -46,7 +59,11 @@ pub fn line(plugin: &str, level: Level, message: &str) {
     let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}');
     let shown: String =
         message.chars().take(LONGEST).map(|c| if is_odd(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
-    eprintln!("weir: {plugin}: {name}: {shown}");
+    let line = format!("weir: {plugin}: {name}: {shown}");
+    match SINK.with_borrow(Clone::clone) {
+        Some(sink) => sink(&line),
+        None => eprintln!("{line}"),
+    }
 }
 
 pub(super) fn host_call(plugin: &str, function: Function, failure: Option<&weir_native::Error>) {

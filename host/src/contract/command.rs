@@ -1,25 +1,22 @@
-//! From the process that a runtime started to its exit status.
+//! One command of a runtime, from what it gives to what it gets: in the process that it started, or in its own.
 
-use std::ffi::OsString;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use cni_spec::config;
-use cni_spec::error::{Error, INVALID_ENVIRONMENT, IO_FAILURE};
+use cni_spec::error::{Error, IO_FAILURE};
 use cni_spec::version::{LATEST, Version};
 
-use super::{Command, Invocation, Variables, code, output};
+use super::output::{self, Document};
+use super::{Command, Input, Invocation, Setting, Variables, code};
 use crate::broker::fault::Probe;
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::ledger;
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
-
-/// A network configuration is far smaller; what is larger is refused unread.
-const MAX_INPUT: u64 = 16 << 20;
 
 /// Serve one command of the exec contract. The plugin is the one that the program is called as.
 pub fn main() -> ExitCode {
@@ -44,7 +41,8 @@ pub fn main() -> ExitCode {
 pub fn serve(name: &str, registry: Registry, probe: Option<Arc<Probe>>) -> ExitCode {
     let contract = times::enter(Phase::Contract);
     let mut version = None;
-    let status = match answer(name, registry, probe, &mut version) {
+    let setting = Setting::of_process(registry, probe);
+    let status = match run(name, setting, &mut version) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, version),
     };
@@ -58,30 +56,46 @@ fn fail(error: &Error, version: Option<Version>) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn answer(
-    name: &str,
-    registry: Registry,
-    probe: Option<Arc<Probe>>,
-    version: &mut Option<Version>,
-) -> Result<(), Error> {
-    if variable("CNI_COMMAND")?.is_empty() {
-        return about(name, &registry);
+fn run(name: &str, setting: Setting, version: &mut Option<Version>) -> Result<(), Error> {
+    if setting.environment.text("CNI_COMMAND")?.is_empty() {
+        return about(name, &setting.registry);
     }
-    let variables = Variables::read(variable);
+    answer(name, setting, Input::Standard, version, &mut output::print)
+}
+
+/// Answer one command for a plugin of a registry. Nothing here belongs to the process: not its environment, nor its
+/// standard input and output, nor its end.
+///
+/// `version` is learnt on the way, for an error object. `deliver` gets the document of a command that has one; where it
+/// fails, the command has failed, and an ADD is taken back.
+///
+/// # Errors
+/// What goes into an error object.
+pub fn answer(
+    name: &str,
+    setting: Setting,
+    input: Input<'_>,
+    version: &mut Option<Version>,
+    deliver: &mut dyn FnMut(&Document) -> io::Result<()>,
+) -> Result<(), Error> {
+    let variables = Variables::read(|name| setting.environment.text(name));
     // The configuration is read before the variables are judged: an error object names its version.
-    let input = read_input();
+    let input = input.read();
     if let Ok(input) = &input {
         *version = config::version_hint(input);
     }
     let variables = variables?;
-    let entry = registry.entry(name).map_err(unavailable)?;
+    let entry = setting.registry.entry(name).map_err(unavailable)?;
     if variables.command == Command::Version {
-        return answer_version(&input?, &entry.manifest.cni_versions);
+        let asked = config::version_hint(&input?).unwrap_or(LATEST);
+        let versions = output::version_answer(&asked.to_string(), &entry.manifest.cni_versions);
+        return deliver(&Document::Versions(versions))
+            .map_err(|e| Error::new(IO_FAILURE, format!("cannot print the versions: {e}")));
     }
     let invocation = Invocation::check(variables, &input?, &entry.manifest.cni_versions)?;
     *version = Some(invocation.version);
     let (command, result_version) = (invocation.command, invocation.version);
-    let session = Arc::new(Session::with_probe(registry, invocation, probe)?);
+    let session = Arc::new(Session::new(setting, invocation)?);
     let config = &session.invocation().config;
     let outcome = ledger::run(&session, name, command, || sandbox::run(&session, &entry, command, config, None));
     // What was deleted is deleted, whatever the answer is.
@@ -102,7 +116,7 @@ fn answer(
             }
         };
         // Without its result the runtime takes it for failed.
-        output::print(&value).map_err(|e| {
+        deliver(&Document::Result(value)).map_err(|e| {
             let error = Error::new(IO_FAILURE, format!("cannot print the result: {e}"));
             undone(ledger::roll_back(&session, error))
         })?;
@@ -122,29 +136,6 @@ fn about(name: &str, registry: &Registry) -> Result<(), Error> {
     eprintln!("CNI plugin {name} {}: {}", entry.manifest.version, entry.manifest.description);
     eprintln!("CNI versions: {}", versions.join(", "));
     Ok(())
-}
-
-fn answer_version(input: &[u8], supported: &[Version]) -> Result<(), Error> {
-    let asked = config::version_hint(input).unwrap_or(LATEST);
-    let answer = output::version_answer(&asked.to_string(), supported);
-    output::print_line(&answer).map_err(|e| Error::new(IO_FAILURE, format!("cannot print the versions: {e}")))
-}
-
-fn read_input() -> Result<Vec<u8>, Error> {
-    let mut input = Vec::with_capacity(4096);
-    let count = std::io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input).map_err(|e| {
-        Error::new(IO_FAILURE, format!("cannot read the network configuration from standard input: {e}"))
-    })?;
-    if count as u64 == MAX_INPUT {
-        return Err(Error::new(IO_FAILURE, format!("the network configuration is larger than {MAX_INPUT} bytes")));
-    }
-    Ok(input)
-}
-
-fn variable(name: &str) -> Result<String, Error> {
-    std::env::var_os(name)
-        .map_or(Ok(String::new()), OsString::into_string)
-        .map_err(|text| Error::new(INVALID_ENVIRONMENT, format!("{name} is not UTF-8: {text:?}")))
 }
 
 fn unavailable(error: RegistryError) -> Error {

@@ -6,10 +6,12 @@ mod command;
 pub mod environment;
 pub mod invocation;
 pub mod output;
+mod request;
 
-pub use command::{main, serve};
+pub use command::{answer, main, serve};
 pub use environment::{Command, Variables};
 pub use invocation::Invocation;
+pub use request::{Environment, Input, Setting};
 
 /// Error codes of our own; the specification leaves 100 and above to plugins.
 pub mod code {

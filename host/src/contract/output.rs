@@ -6,16 +6,40 @@ use cni_spec::error::Error;
 use cni_spec::version::Version;
 use serde_json::Value;
 
-/// Print a result, indented by four spaces as the reference plugins do.
+/// What a command prints.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Document {
+    /// A result or an error: indented by four spaces, as the reference plugins do.
+    Result(Value),
+    /// Versions: on one line.
+    Versions(Value),
+}
+
+impl Document {
+    /// As it is printed.
+    ///
+    /// # Errors
+    /// None that is known.
+    pub fn to_bytes(&self) -> std::io::Result<Vec<u8>> {
+        let mut text = Vec::with_capacity(1024);
+        match self {
+            Self::Result(value) => {
+                let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
+                serde::Serialize::serialize(value, &mut serde_json::Serializer::with_formatter(&mut text, formatter))?;
+            }
+            Self::Versions(value) => serde_json::to_writer(&mut text, value)?,
+        }
+        text.push(b'\n');
+        Ok(text)
+    }
+}
+
+/// Print a document.
 ///
 /// # Errors
 /// Where standard output cannot be written.
-pub fn print(value: &Value) -> std::io::Result<()> {
-    let mut text = Vec::with_capacity(1024);
-    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
-    serde::Serialize::serialize(value, &mut serializer)?;
-    text.push(b'\n');
+pub fn print(document: &Document) -> std::io::Result<()> {
+    let text = document.to_bytes()?;
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&text)?;
     stdout.flush()
@@ -23,20 +47,10 @@ pub fn print(value: &Value) -> std::io::Result<()> {
 
 /// Print an error object. A closed standard output leaves nobody to tell.
 pub fn print_error(error: &Error, version: Option<Version>) {
-    let _ = print(&error.to_json(version));
+    let _ = print(&Document::Result(error.to_json(version)));
 }
 
 /// The answer to VERSION: one compact line.
 pub fn version_answer(echo: &str, supported: &[Version]) -> Value {
     serde_json::json!({ "cniVersion": echo, "supportedVersions": supported })
-}
-
-/// Print a document on one line.
-///
-/// # Errors
-/// Where standard output cannot be written.
-pub fn print_line(value: &Value) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{value}")?;
-    stdout.flush()
 }

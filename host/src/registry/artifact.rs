@@ -1,6 +1,6 @@
 //! Files that are trusted only after a look at the open handle: who owns it, who may write it, what is in it.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -17,6 +17,27 @@ pub struct VerifiedFile {
     file: File,
     path: PathBuf,
     size: u64,
+    identity: FileIdentity,
+}
+
+/// Tells whether a file is the one that was looked at before, and untouched since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileIdentity {
+    file: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
 }
 
 impl VerifiedFile {
@@ -45,7 +66,12 @@ impl VerifiedFile {
         if metadata.len() > MAX_SIZE {
             return refuse(format!("{} bytes is more than {MAX_SIZE}", metadata.len()));
         }
-        Ok(Self { file, path: path.to_owned(), size: metadata.len() })
+        Ok(Self { file, path: path.to_owned(), size: metadata.len(), identity: FileIdentity::of(&metadata) })
+    }
+
+    /// Which file it is, as it was when it was opened.
+    pub fn identity(&self) -> FileIdentity {
+        self.identity
     }
 
     /// Its permissions.

@@ -21,7 +21,7 @@ pub mod policy_file;
 use std::io;
 use std::path::{Path, PathBuf};
 
-pub use artifact::VerifiedFile;
+pub use artifact::{FileIdentity, VerifiedFile};
 pub use entry::{CompiledCode, Entry, Signer};
 pub use grants::{GrantLine, Grants};
 pub use manifest::{Ask, LimitAsk, Manifest, Need};
@@ -209,6 +209,16 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Stale`] where there is none for this engine, else why the file is refused.
     pub fn compiled_code(&self, entry: &Entry, engine_key: &str) -> Result<VerifiedFile, RegistryError> {
+        let (file, digest) = self.compiled_file(entry, engine_key)?;
+        file.verify_digest(&digest)?;
+        Ok(file)
+    }
+
+    /// The file of an entry's compiled code, and the digest that its content must have.
+    ///
+    /// # Errors
+    /// As [`Self::compiled_code`], but for the content, which is not looked at.
+    pub fn compiled_file(&self, entry: &Entry, engine_key: &str) -> Result<(VerifiedFile, String), RegistryError> {
         let stale = |reason: &str| RegistryError::Stale { name: entry.name.clone(), reason: reason.to_owned() };
         let Some(compiled) = &entry.compiled else { return Err(stale("it was never compiled")) };
         if compiled.engine != engine_key {
@@ -221,8 +231,7 @@ impl Registry {
             }
             other => other?,
         };
-        file.verify_digest(&compiled.digest)?;
-        Ok(file)
+        Ok((file, compiled.digest.clone()))
     }
 
     /// Names of all entries, sorted. Empty where nothing was ever installed.

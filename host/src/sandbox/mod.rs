@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod bindings;
+mod code;
 pub mod engine;
 pub mod guest;
 pub mod handles;
@@ -10,5 +11,6 @@ mod limiter;
 mod run;
 mod wasi;
 
+pub use code::Runtime;
 pub use guest::Guest;
 pub use run::{PluginOutcome, Session, run};

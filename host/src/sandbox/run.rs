@@ -1,6 +1,5 @@
 //! One plugin, one command: from the registry's entry to the plugin's answer.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -8,27 +7,26 @@ use cni_spec::error::{Error as CniError, INTERNAL};
 use cni_spec::result::AddResult;
 use cni_spec::version::LATEST;
 use serde_json::Value;
-use wasmtime::component::{Component, Linker, ResourceTable, ResourceTableError};
-use wasmtime::{Engine, Store, Trap};
+use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::{Store, Trap};
 use weir_native::netns::Netns;
 use weir_native::watchdog::Watchdog;
 
+use super::answer;
 use super::bindings::plugin::{CniError as WitError, GcRequest, Request, StatusRequest};
 use super::bindings::{CniPlugin, cni};
-use super::engine::ENGINE_KEY;
+use super::code::Runtime;
 use super::guest::Guest;
 use super::limiter::Limiter;
 use super::wasi::Wasi;
-use super::{answer, engine, imports};
-use crate::broker::fault::Probe;
 use crate::broker::policy::{Audit, Denial};
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
 use crate::confinement::{self, Confined};
-use crate::contract::{Command, Invocation, code};
+use crate::contract::{Command, Environment, Invocation, Setting, code};
 use crate::ledger::Ledger;
-use crate::registry::{Entry, PolicyFile, Registry, RegistryError, VerifiedFile};
+use crate::registry::{Entry, PolicyFile, Registry, RegistryError};
 
 /// What one command shares among all plugins that run for it.
 pub struct Session {
@@ -36,15 +34,14 @@ pub struct Session {
 }
 
 struct Shared {
-    engine: Engine,
-    registry: Registry,
+    setting: Setting,
+    runtime: Arc<Runtime>,
     invocation: Invocation,
     policy: PolicyFile,
     host_netns: OnceLock<Arc<Netns>>,
     facts: Arc<Facts>,
     audit: Arc<Audit>,
     started: Instant,
-    probe: Option<Arc<Probe>>,
     ledger: Arc<Ledger>,
     confined: OnceLock<Confined>,
     entries: Mutex<Vec<Entry>>,
@@ -63,19 +60,11 @@ impl Session {
     /// A session for a checked command.
     ///
     /// # Errors
-    /// Where the engine cannot be made on this machine.
-    pub fn new(registry: Registry, invocation: Invocation) -> Result<Self, CniError> {
-        Self::with_probe(registry, invocation, None)
-    }
-
-    /// The same with faults on purpose.
-    ///
-    /// # Errors
     /// Where the engine cannot be made on this machine, or the directory's policy cannot be read.
-    pub fn with_probe(registry: Registry, invocation: Invocation, probe: Option<Arc<Probe>>) -> Result<Self, CniError> {
-        let engine = engine::engine()
-            .map_err(|e| CniError::new(INTERNAL, "cannot start the engine").with_details(format!("{e:#}")))?;
-        let policy = PolicyFile::of(&registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
+    pub fn new(setting: Setting, invocation: Invocation) -> Result<Self, CniError> {
+        let runtime = setting.runtime.clone().map_or_else(|| Runtime::of_one_command().map(Arc::new), Ok)?;
+        let policy =
+            PolicyFile::of(&setting.registry).map_err(|e| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string()))?;
         let ledger = Arc::new(ledger_of(&invocation));
         let facts = Arc::new(Facts::of(&invocation));
         let audit = Arc::new(Audit::new(policy.audit_log.clone(), policy.audit_level, &invocation));
@@ -83,15 +72,14 @@ impl Session {
         let (host_netns, started) = (OnceLock::new(), Instant::now());
         let (confined, entries) = (OnceLock::new(), Mutex::default());
         let shared = Shared {
-            engine,
-            registry,
+            setting,
+            runtime,
             invocation,
             policy,
             host_netns,
             facts,
             audit,
             started,
-            probe,
             ledger,
             confined,
             entries,
@@ -110,7 +98,12 @@ impl Session {
     }
 
     pub(crate) fn registry(&self) -> &Registry {
-        &self.shared.registry
+        &self.shared.setting.registry
+    }
+
+    /// The variables of the command, as they came.
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.shared.setting.environment
     }
 
     /// What the operator demands of all plugins.
@@ -141,7 +134,7 @@ impl Session {
         if let Some(known) = entries.iter().find(|entry| entry.name == name) {
             return Ok(known.clone());
         }
-        let entry = self.shared.registry.entry(name)?;
+        let entry = self.registry().entry(name)?;
         entries.push(entry.clone());
         Ok(entry)
     }
@@ -191,7 +184,7 @@ fn ledger_of(invocation: &Invocation) -> Ledger {
 }
 
 /// Run a plugin of the registry for the session's command, or, with a share of its caller's budget, for the one that a
-/// plugin asks of it. The instance keeps its memory until the process ends.
+/// plugin asks of it. In a process that ends with its command, the instance keeps its memory until then.
 ///
 /// # Errors
 /// The plugin's own error, or why it could not run or had to be stopped, as CNI errors.
@@ -214,16 +207,16 @@ pub fn run(
         .with_details(format!("install it again and grant the interface {interface:?}")));
     }
     let loading = times::enter(Phase::Load);
-    let file = compiled_code(session, entry)?;
+    let may_compile = !session.shared.confined.get().is_some_and(Confined::holds);
+    let code = session.shared.runtime.code(session.registry(), entry, may_compile)?;
     session.confine(entry)?;
     let outermost = share.is_none();
-    let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share);
+    let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share)
+        .with_patience(session.shared.setting.patience.clone());
     let limits = budget.limits();
     let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &budget, None);
-    let component = map(&session.shared.engine, &file).map_err(fault)?;
-    let mut linker = Linker::new(&session.shared.engine);
-    imports::link(&mut linker, &entry.imports, entry.wasi).map_err(fault)?;
-    let mut store = Store::new(&session.shared.engine, guest(session, entry, config, &budget));
+    let ready = session.shared.runtime.prepare(entry, code).map_err(fault)?;
+    let mut store = Store::new(session.shared.runtime.engine(), guest(session, entry, config, &budget));
     store.limiter(|guest| &mut guest.limiter);
     store.set_hostcall_fuel(limits.call_bytes);
     let fuel = budget.fuel();
@@ -231,7 +224,7 @@ pub fn run(
     let watchdog = watch(session, entry, &budget)?;
     drop(loading);
     let instantiating = times::enter(Phase::Instantiate);
-    let plugin = CniPlugin::instantiate(&mut store, &component, &linker);
+    let plugin = ready.instantiate(&mut store);
     drop(instantiating);
     let outcome = plugin.and_then(|plugin| {
         let _running = times::enter(Phase::Guest);
@@ -249,8 +242,10 @@ pub fn run(
     if let Some(confined) = session.shared.confined.get().filter(|_| outermost) {
         confined.remove_unused();
     }
-    // The rest ends with the process, which ends with the command. To take it apart first takes a tenth of the time.
-    std::mem::forget((store, component, linker));
+    if !session.shared.runtime.is_lasting() {
+        // The rest ends with the process. To take it apart first takes a tenth of the time.
+        std::mem::forget((store, ready));
+    }
     let outcome = outcome.and_then(|answer| answer.map_err(|e| answer::error(&entry.name, e)));
     let answer = outcome.map_err(|error| explain(error, &session.facts().denials()))?;
     let outcome = decode(&entry.name, command, &answer, &budget)?;
@@ -305,46 +300,12 @@ fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -
     Guest {
         table,
         broker: Broker::new(policy, budget.clone())
-            .with_probe(session.shared.probe.clone())
+            .with_probe(session.shared.setting.probe.clone())
             .with_ledger(session.ledger().clone()),
         session: session.clone(),
         limiter: Limiter::new(budget.clone()),
         wasi: entry.wasi.then(|| Wasi::new(budget.limits().output_bytes)),
     }
-}
-
-/// The compiled code of an entry. After an upgrade of the host it is out of date: then the compiler that was installed
-/// beside it makes it anew, once. There is no compiler in this process.
-fn compiled_code(session: &Session, entry: &Entry) -> Result<VerifiedFile, CniError> {
-    let registry = session.registry();
-    let unavailable = |e: RegistryError| CniError::new(code::PLUGIN_UNAVAILABLE, e.to_string());
-    match registry.compiled_code(entry, ENGINE_KEY) {
-        // A confined process can start no compiler.
-        Err(stale @ RegistryError::Stale { .. }) if session.shared.confined.get().is_some_and(Confined::holds) => {
-            let advice = format!("run `weir compile --bin-dir {}`", registry.bin_dir().display());
-            Err(unavailable(stale).with_details(advice))
-        }
-        Err(stale @ RegistryError::Stale { .. }) => {
-            crate::registry::recompile(registry).map_err(|e| {
-                CniError::new(code::PLUGIN_UNAVAILABLE, stale.to_string())
-                    .with_details(format!("compiling it anew failed: {e}"))
-            })?;
-            let fresh = registry.entry(&entry.name).map_err(unavailable)?;
-            registry.compiled_code(&fresh, ENGINE_KEY).map_err(unavailable)
-        }
-        other => other.map_err(unavailable),
-    }
-}
-
-#[expect(unsafe_code, reason = "the one place that maps compiled code; see the safety note")]
-fn map(engine: &Engine, file: &VerifiedFile) -> wasmtime::Result<Component> {
-    let path = file.handle_path();
-    let path: &Path = &path;
-    // SAFETY: the file was made by our own compiler and stored by the operator. The open handle was checked: it belongs
-    // to root (or to the user that we are), nobody else may write it, and its content has the digest that the
-    // registry recorded. The path leads to that same handle, so the name cannot be swapped in between, and files of
-    // the registry are replaced by new ones, never written in place.
-    unsafe { Component::deserialize_file(engine, path) }
 }
 
 fn call(

@@ -3,6 +3,7 @@
 //! What is open already stays usable, and so do namespaces, pipes and sockets that are reached through /proc. Looking at
 //! names, modes and sizes is not restricted.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -10,7 +11,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use super::Support;
-use crate::{Error, Result};
+use crate::{Error, Result, hosted};
+
+thread_local! {
+    /// What a hosted thread holds open until it ends.
+    static HELD: RefCell<Vec<File>> = const { RefCell::new(Vec::new()) };
+}
 
 /// How a file, or everything below a directory, may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +190,11 @@ fn add(ruleset: &OwnedFd, rule: &Rule, handled: u64) -> Result<()> {
         return Err(failed(&io::Error::last_os_error()));
     }
     // The kernel keeps rules with the objects that names lead to at this moment. For settings below /proc it makes these
-    // anew once nobody holds them, so this one stays open as long as the process lives.
-    std::mem::forget(file);
+    // anew once nobody holds them, so this one stays open as long as it is restricted.
+    if hosted::is_hosted() {
+        HELD.with_borrow_mut(|held| held.push(file));
+    } else {
+        std::mem::forget(file);
+    }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Give up rights of this process for good: capabilities, files (landlock), system calls (seccomp).
 //!
-//! All of it holds for the calling thread and for what it starts from then on, across exec too. So it is called while
-//! there is one thread only.
+//! All of it holds for the calling thread and for what it starts from then on, across exec too; other threads of the
+//! process are not confined. So it is called while there is one thread only, or on a thread that ends with its work.
 
 pub mod capabilities;
 pub mod landlock;

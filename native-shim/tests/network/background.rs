@@ -16,6 +16,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         test("netfilter_sockets_are_closed_by_a_child_and_opened_again", netfilter),
         test("a_child_that_waits_keeps_neither_locks_nor_pipes_open", nothing_kept),
+        test("a_hosted_thread_leaves_no_child_to_its_process", hosted_thread),
     ]
 }
 
@@ -35,6 +36,24 @@ fn netfilter(namespace: &Netns) {
         background.wait();
     }
     assert!(close_netfilter(&[namespace]).unwrap().is_none(), "there was nothing to close");
+}
+
+fn hosted_thread(namespace: &Netns) {
+    std::thread::scope(|scope| scope.spawn(|| on_hosted_thread(namespace)).join().unwrap());
+}
+
+fn on_hosted_thread(namespace: &Netns) {
+    weir_native::hosted::begin().unwrap();
+    let index = link::create_veth(namespace, &named("eth0"), namespace, &VethEnd::default()).unwrap().0.index;
+    let children = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    let background = link::delete_at_once(namespace, index).unwrap();
+    assert!(link::find(namespace, "eth0").unwrap().is_none(), "it is gone when the call returns");
+    assert_eq!(std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default(), children);
+    if let Some(background) = background {
+        background.wait();
+    }
+    netfilter(namespace);
+    assert_eq!(std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default(), children);
 }
 
 fn nothing_kept(namespace: &Netns) {

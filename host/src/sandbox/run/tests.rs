@@ -4,6 +4,8 @@
 use cni_spec::version::Version;
 use serde_json::json;
 
+use std::path::Path;
+
 use super::*;
 use crate::contract::Variables;
 use crate::registry::{Grants, Manifest};
@@ -13,7 +15,7 @@ fn session(directory: &Path) -> Arc<Session> {
     let get = |name: &str| Ok(values.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| value).to_owned());
     let config = br#"{"cniVersion": "1.1.0", "name": "net", "type": "p"}"#;
     let invocation = Invocation::check(Variables::read(get).unwrap(), config, &[Version::V1_1_0]).unwrap();
-    Arc::new(Session::new(Registry::new(directory), invocation).unwrap())
+    Arc::new(Session::new(Setting::of_process(Registry::new(directory), None), invocation).unwrap())
 }
 
 /// The entry of a plugin that imports `links` and was never compiled.
@@ -46,16 +48,6 @@ fn without_code_and_without_a_compiler_the_error_says_both() {
     let error = refusal(&["links"]);
     assert_eq!(error.code, code::PLUGIN_UNAVAILABLE);
     assert!(error.msg.contains("never compiled") && error.details.contains("compiling it anew failed"), "{error:?}");
-}
-
-#[test]
-fn code_that_the_engine_did_not_make_is_refused() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    let engine = engine::engine().unwrap();
-    for content in [&b""[..], b"no code", b"\0asm\x0d\0\x01\0"] {
-        std::fs::write(file.path(), content).unwrap();
-        assert!(map(&engine, &VerifiedFile::open(file.path()).unwrap()).is_err(), "{content:?}");
-    }
 }
 
 #[test]
