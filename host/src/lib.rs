@@ -11,7 +11,8 @@
 //! 6. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
 //! 7. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
-//! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without.
+//! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without, and
+//! `embedding`, where all this happens in the process of a container runtime, only with the feature of that name.
 
 pub mod broker;
 #[cfg(feature = "compiler")]
@@ -21,6 +22,8 @@ pub mod compiler;
 pub mod confinement;
 pub mod contract;
 pub mod delegate;
+#[cfg(feature = "embedding")]
+pub mod embedding;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

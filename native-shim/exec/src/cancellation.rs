@@ -31,8 +31,11 @@ impl Cancellation {
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(&mut [PollFd::new(&*self.event, PollFlags::IN)], Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
+}
 
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+/// Readable once somebody has cancelled: for who waits for more than one thing.
+impl AsFd for Cancellation {
+    fn as_fd(&self) -> BorrowedFd<'_> {
         self.event.as_fd()
     }
 }

@@ -221,7 +221,7 @@ fn read_some(file: &mut Option<File>, into: &mut Vec<u8>) -> std::io::Result<()>
 /// Until one of the descriptors is ready, the time is over or the run is cancelled.
 fn wait_ready<'f>(mut fds: Vec<PollFd<'f>>, invocation: &Invocation<'f>, deadline: Option<Instant>) -> Result<()> {
     if let Some(cancellation) = invocation.cancellation {
-        fds.push(PollFd::from_borrowed_fd(cancellation.descriptor(), PollFlags::IN));
+        fds.push(PollFd::from_borrowed_fd(cancellation.as_fd(), PollFlags::IN));
     }
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
