@@ -1,176 +1,236 @@
-//! What is attached, remembered between the calls of a runtime: files as Go's libcni writes them.
+//! What is remembered of attachments, in the files that Go's libcni uses: either reads, checks and deletes what the other
+//! wrote.
+//!
+//! One file for each attachment, `<dir>/results/<network>-<container ID>-<interface>`. `-` is legal in all three parts, so
+//! a name can stand for several attachments: what a file says inside counts, never its name alone.
+//!
+//! Files appear whole or not at all, also after a loss of power: each is written beside its place, synced, and renamed.
+//! What cannot be read is reported as [`DamagedEntry`], with its path, and is in nobody's way: it can be removed and
+//! written over.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
+
+mod damage;
+mod entry;
+mod error;
+mod lock;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use damage::{Damage, DamagedEntry};
+pub use error::{CacheError, Doing};
+pub use lock::{CacheLock, LockMode};
+
+use entry::Decoded;
 
 /// Where Go's libcni keeps its cache.
 pub const DEFAULT_CACHE_DIR: &str = "/var/lib/cni";
+/// The directory of entries, below that of the cache.
+const RESULTS: &str = "results";
+/// A larger entry is neither read nor written. The largest result of a plugin, 10 MiB, fits in with its configuration.
+const MOST_BYTES: u64 = 64 << 20;
 
-const KIND: &str = "cniCacheV1";
-
-/// A cache in a directory.
-#[derive(Debug, Clone)]
+/// A directory in which attachments are remembered.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cache {
     dir: PathBuf,
 }
 
-/// What is remembered of an attachment. Without a result it is one that ADD has begun and not ended.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs, reason = "as in NetworkAttachment")]
+/// What is remembered of one attachment.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheEntry {
+    /// Name of the network.
     pub network: String,
+    /// The container.
     pub container_id: String,
+    /// Name of the interface in the container.
     pub if_name: String,
+    /// Path of the container's network namespace; empty: not known.
     pub net_ns: String,
+    /// The configuration of the network, or of the plugin, as it was at ADD. Empty in an entry of an old libcni.
     pub config: Vec<u8>,
+    /// CNI_ARGS of the attachment.
     pub cni_args: Vec<(String, String)>,
+    /// Capability arguments of the attachment.
     pub capability_args: BTreeMap<String, Value>,
+    /// The final result of ADD, in the version that it had.
     pub result: Option<Value>,
 }
 
-/// A file of the cache that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DamagedEntry {
-    /// The file.
-    pub path: PathBuf,
-    /// What is wrong with it.
-    pub reason: String,
+impl CacheEntry {
+    /// Whether it is this attachment's.
+    pub fn is_of(&self, network: &str, container_id: &str, if_name: &str) -> bool {
+        self.network == network && self.container_id == container_id && self.if_name == if_name
+    }
 }
 
-/// Why the cache could not be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// An entry that cannot be read.
-    #[error("the cached attachment {} cannot be read: {}", .0.path.display(), .0.reason)]
-    Damaged(DamagedEntry),
-    /// A file or directory could not be written or removed.
-    #[error("{doing} {}: {source}", path.display())]
-    Io {
-        /// What was being done.
-        doing: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    kind: String,
-    container_id: String,
-    config: String,
-    if_name: String,
-    network_name: String,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    netns: String,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    cni_args: Vec<(String, String)>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    capability_args: BTreeMap<String, Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    result: Option<Value>,
+impl Default for Cache {
+    fn default() -> Self {
+        Self::new(DEFAULT_CACHE_DIR)
+    }
 }
 
 impl Cache {
-    /// The cache in `dir`; it is made when something is written.
+    /// The cache in this directory. Nothing is made before something is written.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
 
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     fn results(&self) -> PathBuf {
-        self.dir.join("results")
+        self.dir.join(RESULTS)
     }
 
-    pub(crate) fn path(&self, network: &str, container_id: &str, if_name: &str) -> PathBuf {
-        self.results().join(format!("{network}-{container_id}-{if_name}"))
+    /// The file of an attachment.
+    pub fn path(&self, network: &str, container_id: &str, if_name: &str) -> Result<PathBuf, CacheError> {
+        Ok(self.results().join(file_name(network, container_id, if_name)?))
     }
 
-    /// Remember an attachment.
+    /// Remember an attachment, in place of what was remembered of it. An entry of another attachment that has the same
+    /// file name is not overwritten: `Taken`.
     pub fn write(&self, entry: &CacheEntry) -> Result<(), CacheError> {
-        let path = self.path(&entry.network, &entry.container_id, &entry.if_name);
-        let io = |source| CacheError::Io { doing: "write", path: path.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(self.results()).map_err(io)?;
-        let entry = entry.clone();
-        let document = Document {
-            kind: KIND.to_owned(),
-            container_id: entry.container_id,
-            config: STANDARD.encode(entry.config),
-            if_name: entry.if_name,
-            network_name: entry.network,
-            netns: entry.net_ns,
-            cni_args: entry.cni_args,
-            capability_args: entry.capability_args,
-            result: entry.result,
-        };
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        serde_json::to_writer(file.map_err(io)?, &document).map_err(|error| io(error.into()))
+        let CacheEntry { network, container_id, if_name, .. } = entry;
+        let path = self.path(network, container_id, if_name)?;
+        if let Ok(Some(Decoded::Entry(found))) = read::entry(&path)
+            && !found.is_of(network, container_id, if_name)
+        {
+            return Err(CacheError::Taken { path, by: Box::new(*found), wanted: entry.container_id.clone() });
+        }
+        write::replace(&self.results(), &path, &entry::encode(entry)?)
     }
 
-    /// What is remembered of an attachment.
+    /// What is remembered of an attachment. None: nothing is, or the file of this name is another attachment's. An old
+    /// libcni's entry has a result only. `Damaged`: the file cannot be used.
     pub fn read(&self, network: &str, container_id: &str, if_name: &str) -> Result<Option<CacheEntry>, CacheError> {
-        let path = self.path(network, container_id, if_name);
-        if !fs::exists(&path).unwrap_or(true) {
-            return Ok(None);
+        let path = self.path(network, container_id, if_name)?;
+        match read::entry(&path) {
+            Ok(None) => Ok(None),
+            Ok(Some(Decoded::Entry(entry))) => Ok(Some(*entry).filter(|e| e.is_of(network, container_id, if_name))),
+            Ok(Some(Decoded::Result(result))) => Ok(Some(CacheEntry {
+                network: network.to_owned(),
+                container_id: container_id.to_owned(),
+                if_name: if_name.to_owned(),
+                result: Some(result),
+                ..CacheEntry::default()
+            })),
+            Err(damage) => Err(CacheError::Damaged(DamagedEntry { path, damage })),
         }
-        read(&path).map(Some).map_err(|reason| CacheError::Damaged(DamagedEntry { path, reason }))
     }
 
-    /// Forget an attachment; it need not be known.
-    pub fn remove(&self, network: &str, container_id: &str, if_name: &str) -> Result<(), CacheError> {
-        let path = self.path(network, container_id, if_name);
-        match fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                Err(CacheError::Io { doing: "remove", path, source })
+    /// Forget an attachment; whether there was anything to be forgotten. Removes a damaged file of this name too, but not
+    /// another attachment's entry.
+    pub fn remove(&self, network: &str, container_id: &str, if_name: &str) -> Result<bool, CacheError> {
+        let path = self.path(network, container_id, if_name)?;
+        write::sweep(&self.results());
+        if let Ok(Some(Decoded::Entry(entry))) = read::entry(&path)
+            && !entry.is_of(network, container_id, if_name)
+        {
+            return Ok(false);
+        }
+        let removed = match fs::remove_file(&path) {
+            // A directory: goes if it is empty.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::IsADirectory | ErrorKind::PermissionDenied) && path.is_dir() =>
+            {
+                fs::remove_dir(&path)
             }
-            _ => Ok(()),
-        }
-    }
-
-    /// All that is remembered, and what cannot be read.
-    pub fn entries(&self) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
-        let dir = self.results();
-        let io = |source| CacheError::Io { doing: "read", path: dir.clone(), source };
-        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
-        let files = match fs::read_dir(&dir) {
-            Ok(files) => files,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((entries, damaged)),
-            Err(error) => return Err(io(error)),
+            other => other,
         };
-        for file in files {
-            let path = file.map_err(io)?.path();
-            match read(&path) {
-                Ok(entry) => entries.push(entry),
-                Err(reason) => damaged.push(DamagedEntry { path, reason }),
+        match removed {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(source) => Err(CacheError::Io { doing: Doing::Remove, path, source }),
+        }
+    }
+
+    /// All entries, in the order of their file names, and what cannot be used.
+    pub fn entries(&self) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
+        self.entries_where(|_| true)
+    }
+
+    /// All entries of a network.
+    pub fn entries_of_network(&self, network: &str) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
+        let start = format!("{network}-");
+        let (mut entries, damaged) = self.entries_where(|name| name.starts_with(&start))?;
+        entries.retain(|entry| entry.network == network);
+        Ok((entries, damaged))
+    }
+
+    /// All entries of a container.
+    pub fn entries_of_container(&self, container_id: &str) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
+        let middle = format!("-{container_id}-");
+        let (mut entries, damaged) = self.entries_where(|name| name.contains(&middle))?;
+        entries.retain(|entry| entry.container_id == container_id);
+        Ok((entries, damaged))
+    }
+
+    /// Entries with a file name that `may_be` one of those wanted, so that the others need not be read.
+    fn entries_where(&self, may_be: impl Fn(&str) -> bool) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
+        let results = self.results();
+        write::sweep(&results);
+        let listing = match fs::read_dir(&results) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
+            Err(source) => return Err(CacheError::Io { doing: Doing::List, path: results, source }),
+        };
+        let mut names = Vec::new();
+        for item in listing {
+            let item = item.map_err(|source| CacheError::Io { doing: Doing::List, path: results.clone(), source })?;
+            let name = item.file_name();
+            if name != write::UNFINISHED && may_be(&name.to_string_lossy()) {
+                names.push(name);
             }
+        }
+        names.sort_unstable();
+        let (mut entries, mut damaged) = (Vec::with_capacity(names.len()), Vec::new());
+        for name in names {
+            let path = results.join(&name);
+            let damage = match read::entry(&path) {
+                // Forgotten just now.
+                Ok(None) => continue,
+                Ok(Some(Decoded::Entry(entry))) => {
+                    let proper = file_name(&entry.network, &entry.container_id, &entry.if_name);
+                    match proper.ok().filter(|proper| name.as_os_str() != proper.as_str()) {
+                        None => {
+                            entries.push(*entry);
+                            continue;
+                        }
+                        // A copy, which no DEL would remove.
+                        Some(proper) => Damage::Misnamed { proper },
+                    }
+                }
+                Ok(Some(Decoded::Result(_))) => Damage::OldFormat,
+                Err(damage) => damage,
+            };
+            damaged.push(DamagedEntry { path, damage });
         }
         Ok((entries, damaged))
     }
 }
 
-fn read(path: &Path) -> Result<CacheEntry, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
-    let document: Document = cni_spec::json::from_slice(&text).map_err(|error| error.to_string())?;
-    if document.kind != KIND {
-        return Err(format!("its kind is {}", document.kind));
+/// The name of an attachment's file.
+fn file_name(network: &str, container_id: &str, if_name: &str) -> Result<String, CacheError> {
+    check_part("network name", network)?;
+    check_part("container ID", container_id)?;
+    check_part("interface name", if_name)?;
+    Ok(format!("{network}-{container_id}-{if_name}"))
+}
+
+/// Refuse what would lead out of the directory.
+fn check_part(what: &'static str, text: &str) -> Result<(), CacheError> {
+    if matches!(text, "" | "." | "..") || text.contains(['/', '\0']) {
+        return Err(CacheError::Name { what, text: text.to_owned() });
     }
-    Ok(CacheEntry {
-        network: document.network_name,
-        container_id: document.container_id,
-        if_name: document.if_name,
-        net_ns: document.netns,
-        config: STANDARD.decode(document.config).map_err(|error| error.to_string())?,
-        cni_args: document.cni_args,
-        capability_args: document.capability_args,
-        result: document.result,
-    })
+    Ok(())
 }

@@ -119,12 +119,14 @@ impl Error {
 
     /// Whether the caller cancelled.
     pub fn is_cancelled(&self) -> bool {
-        self.failed_run().is_some_and(|error| matches!(error, ExecError::Cancelled))
+        matches!(self, Self::Cache(CacheError::Cancelled { .. }))
+            || self.failed_run().is_some_and(|error| matches!(error, ExecError::Cancelled))
     }
 
     /// Whether the time was over.
     pub fn is_timeout(&self) -> bool {
-        self.failed_run().is_some_and(|error| matches!(error, ExecError::TimedOut { .. }))
+        matches!(self, Self::Cache(CacheError::Locked { .. }))
+            || self.failed_run().is_some_and(|error| matches!(error, ExecError::TimedOut { .. }))
     }
 
     fn failed_run(&self) -> Option<&ExecError> {

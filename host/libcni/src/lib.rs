@@ -20,7 +20,7 @@ mod versions;
 pub use cni_spec;
 pub use weir_exec::Cancellation;
 
-pub use cache::{Cache, CacheEntry, CacheError, DEFAULT_CACHE_DIR, DamagedEntry};
+pub use cache::{Cache, CacheEntry, CacheError, CacheLock, DEFAULT_CACHE_DIR, Damage, DamagedEntry, Doing, LockMode};
 pub use cni::{
     CachedAttachments, CachedConfig, Cni, CniConfig, Collected, Command, Deleted, GcArgs, NetworkAttachment,
 };

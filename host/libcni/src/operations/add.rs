@@ -4,7 +4,7 @@
 //! leaves a trace that DEL and GC find.
 
 use super::{Network, Operation, stdin::Injected};
-use crate::cache::CacheEntry;
+use crate::cache::{CacheEntry, LockMode};
 use crate::cni::{CniConfig, Command};
 use crate::config::ConfigError;
 use crate::error::Error;
@@ -17,6 +17,8 @@ pub(super) fn add(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Re
     if network.plugins.is_empty() {
         return Err(ConfigError::NoPlugins { name: network.name.to_owned() }.into());
     }
+    let operation = Operation::start(cni, Command::Add, Some(rt));
+    let _lock = operation.lock(network.name, LockMode::Shared)?;
     // What is damaged is about to be written anew.
     if let Ok(Some(CacheEntry { result: Some(_), .. })) = cni.cache.read(network.name, &rt.container_id, &rt.if_name) {
         return Err(Error::AlreadyAttached {
@@ -25,7 +27,6 @@ pub(super) fn add(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Re
             if_name: rt.if_name.clone(),
         });
     }
-    let operation = Operation::start(cni, Command::Add, Some(rt));
     for plugin in network.plugins {
         operation.find(plugin.plugin_type())?;
     }

@@ -1,17 +1,33 @@
 //! DEL.
 
 use super::{Network, Operation, cached, stdin::Injected};
-use crate::cache::{CacheError, DamagedEntry};
+use crate::cache::{CacheError, Damage, DamagedEntry, LockMode};
 use crate::cni::{CniConfig, Command, Deleted};
 use crate::error::Error;
 use crate::runtime_conf::RuntimeConf;
 
 pub(super) fn del(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Result<Deleted, Error> {
     rt.check_names()?;
+    let _lock = match Operation::start(cni, Command::Del, Some(rt)).lock(network.name, LockMode::Shared) {
+        Err(error @ (CacheError::Locked { .. } | CacheError::Cancelled { .. })) => return Err(error.into()),
+        // A full disk, or one that cannot be written, must not keep a container from its end.
+        lock => lock.ok(),
+    };
+    locked(cni, network, rt)
+}
+
+/// DEL for a caller that has the lock.
+pub(super) fn locked(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Result<Deleted, Error> {
+    rt.check_names()?;
+    let path = cni.cache.path(network.name, &rt.container_id, &rt.if_name)?;
     let mut deleted = Deleted::default();
     let result = if network.version.supports_check() {
         cached::result(cni, network, rt).unwrap_or_else(|error| {
-            deleted.damaged.push(damage(error));
+            let damage = match error {
+                Error::Cache(CacheError::Damaged(damaged)) => damaged.damage,
+                other => Damage::Unreadable(other.to_string()),
+            };
+            deleted.damaged.push(DamagedEntry { path: path.clone(), damage });
             None
         })
     } else {
@@ -26,14 +42,9 @@ pub(super) fn del(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Re
     for plugin in network.plugins.iter().rev() {
         operation.run(plugin, &injected)?;
     }
-    cni.cache.remove(network.name, &rt.container_id, &rt.if_name)?;
-    Ok(deleted)
-}
-
-fn damage(error: Error) -> DamagedEntry {
-    match error {
-        Error::Cache(CacheError::Damaged(damaged)) => damaged,
-        Error::Cache(CacheError::Io { path, ref source, .. }) => DamagedEntry { reason: source.to_string(), path },
-        other => DamagedEntry { path: Default::default(), reason: other.to_string() },
+    // The attachment is gone, so this is no failure of DEL: whoever asks again would not get any further.
+    if let Err(error) = cni.cache.remove(network.name, &rt.container_id, &rt.if_name) {
+        deleted.damaged.push(DamagedEntry { path, damage: Damage::Unremovable(error.to_string()) });
     }
+    Ok(deleted)
 }

@@ -6,6 +6,7 @@ use cni_spec::Attachment;
 
 use super::{Network, Operation, del, stdin::Injected};
 use crate::PluginConfig;
+use crate::cache::LockMode;
 use crate::cni::{CniConfig, Collected, Command, GcArgs, NetworkAttachment};
 use crate::config::{ConfigError, NetworkConfigList, conf_list_from_conf};
 use crate::error::Error;
@@ -17,25 +18,27 @@ pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result
     if network.disable_gc {
         return Ok(collected);
     }
+    let operation = Operation::start(cni, Command::Gc, None);
+    let _lock = operation.lock(network.name, LockMode::Exclusive)?;
     let valid: &[Attachment] = match args {
         GcArgs::ValidAttachments(valid) => valid,
         GcArgs::DeleteAll => &[],
     };
     let mut errors = Vec::new();
-    match super::cached::attachments(cni, None) {
+    match super::cached::of_network(cni, network.name) {
         Ok(cached) => {
             collected.damaged = cached.damaged;
             let staying: HashSet<(&str, &str)> =
                 valid.iter().map(|one| (one.container_id.as_str(), one.interface_name.as_str())).collect();
-            let of_network = cached.attachments.into_iter().filter(|one| one.network == network.name);
-            for gone in of_network.filter(|one| !staying.contains(&(&one.container_id, &one.if_name))) {
+            for gone in
+                cached.attachments.into_iter().filter(|one| !staying.contains(&(&one.container_id, &one.if_name)))
+            {
                 delete(cni, network, gone, &mut collected, &mut errors);
             }
         }
         Err(error) => errors.push(error),
     }
     if network.version.supports_gc_and_status() {
-        let operation = Operation::start(cni, Command::Gc, None);
         let injected = Injected { valid_attachments: Some(valid), ..Injected::of(&network) };
         errors.extend(network.plugins.iter().filter_map(|plugin| operation.run(plugin, &injected).err()));
     }
@@ -60,7 +63,7 @@ fn delete(
     };
     let used = cached_network(&gone.config).ok().filter(|list| list.name == network.name && !list.plugins.is_empty());
     let network = used.as_ref().and_then(|list| Network::of_list(list).ok()).unwrap_or(network);
-    match del::del(cni, network, &rt) {
+    match del::locked(cni, network, &rt) {
         Ok(deleted) => {
             collected.damaged.extend(deleted.damaged);
             collected.deleted.push(attachment);

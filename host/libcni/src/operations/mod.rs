@@ -7,6 +7,7 @@ use cni_spec::names;
 use cni_spec::version::Version;
 use weir_exec::Cancellation;
 
+use crate::cache::{CacheError, CacheLock, LockMode};
 use crate::cni::{CachedAttachments, CachedConfig, Cni, CniConfig, Collected, Command, Deleted, GcArgs};
 use crate::config::{ConfigError, NetworkConfigList, PluginConfig};
 use crate::error::Error;
@@ -90,6 +91,12 @@ impl<'a> Operation<'a> {
     /// Taking back what a failed one has done: that it was cancelled, or its time is over, must not stop this.
     fn start_clean_up(cni: &'a CniConfig, attachment: &'a RuntimeConf) -> Self {
         Self { cancellation: None, ..Self::start(cni, Command::Del, Some(attachment)) }
+    }
+
+    /// Keep GC of a network apart from its ADDs and DELs, in all processes that use the cache.
+    fn lock(&self, network: &str, mode: LockMode) -> Result<CacheLock, CacheError> {
+        let cancelled = || self.cancellation.is_some_and(Cancellation::is_cancelled);
+        self.cni.cache.lock(network, mode, self.time_for_one(), &cancelled)
     }
 
     fn find(&self, plugin_type: &str) -> Result<PathBuf, Error> {
