@@ -73,6 +73,7 @@ impl Chain<'_> {
                 capability_args: Some(&self.rt.capability_args),
                 ..Injected::of(&self.network)
             };
+            operation.still_wanted(plugin.plugin_type())?;
             let output = operation.run(plugin, &injected);
             if !matches!(&output, Err(Error::Plugin { source, .. }) if source.never_ran()) {
                 self.ran += 1;

@@ -120,12 +120,20 @@ impl<'a> Operation<'a> {
             timeout: self.time_for_one(),
             cancellation: self.cancellation,
         };
-        let ended = match run.timeout {
-            _ if self.cancellation.is_some_and(Cancellation::is_cancelled) => Err(ExecError::Cancelled),
-            Duration::ZERO => Err(ExecError::TimedOut { limit: Duration::ZERO }),
-            _ => self.cni.exec.exec_plugin(&run),
-        };
-        ended.map_err(|source| self.failed(plugin_type, source))
+        self.still_wanted(plugin_type)?;
+        self.cni.exec.exec_plugin(&run).map_err(|source| self.failed(plugin_type, source))
+    }
+
+    /// Whether a plugin may be run: neither is the operation cancelled, nor its time over.
+    fn still_wanted(&self, plugin_type: &str) -> Result<(), Error> {
+        if self.cancellation.is_some_and(Cancellation::is_cancelled) {
+            return Err(self.failed(plugin_type, ExecError::Cancelled));
+        }
+        if self.time_for_one().is_zero() {
+            let limit = self.cni.timeout.unwrap_or(self.cni.plugin_timeout);
+            return Err(self.failed(plugin_type, ExecError::TimedOut { limit }));
+        }
+        Ok(())
     }
 
     fn time_for_one(&self) -> Duration {
