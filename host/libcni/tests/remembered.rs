@@ -22,6 +22,7 @@ struct Lab {
     recorder: Arc<Recorder>,
     list: NetworkConfigList,
     rt: RuntimeConf,
+    deleting: &'static str,
 }
 
 fn lab() -> Lab {
@@ -38,7 +39,7 @@ fn lab() -> Lab {
         ..RuntimeConf::default()
     };
     let list = libcni::network_conf_from_bytes(list.as_bytes()).unwrap();
-    Lab { directory, cni, recorder, list, rt }
+    Lab { directory, cni, recorder, list, rt, deleting: "c1" }
 }
 
 impl Lab {
@@ -54,7 +55,9 @@ impl Lab {
     /// What each DEL got as `prevResult`.
     fn previous(&self) -> Vec<Value> {
         let runs = self.recorder.take();
-        assert!(runs.iter().all(|run| run.command == "DEL"), "{runs:?}");
+        let told: Vec<_> = runs.iter().map(|run| (run.command.as_str(), run.plugin.as_str())).collect();
+        assert_eq!(told, [("DEL", "second"), ("DEL", "first")]);
+        assert!(runs.iter().all(|run| run.container_id == self.deleting), "{runs:?}");
         runs.into_iter().map(|run| run.input["prevResult"].clone()).collect()
     }
 }
@@ -163,7 +166,7 @@ fn a_result_in_the_old_format_serves_check_and_del() {
 
 #[test]
 fn another_attachment_of_the_same_file_name_is_left_alone() {
-    let lab = lab();
+    let lab = Lab { deleting: "b-c", ..lab() };
     let named = |name: &str| {
         let text = String::from_utf8(lab.list.bytes.clone()).unwrap().replace("\"net\"", &format!("{name:?}"));
         libcni::network_conf_from_bytes(text.as_bytes()).unwrap()
