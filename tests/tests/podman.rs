@@ -1,13 +1,13 @@
 //! podman with its CNI backend, given a directory made by `weir install`.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(clippy::indexing_slicing, reason = "a test may panic")]
 
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
-use weir_tests::harness::{require_program, require_root};
-use weir_tests::{Host, Programs, Snapshot, configs, rootfs, run, skip, test, traffic};
+use anyhow::{Result, ensure};
+use serde_json::json;
+use weir_tests::podman::Podman;
+use weir_tests::{Host, Programs, Snapshot, configs, run, test, traffic};
 
 fn main() -> ExitCode {
     run(vec![
@@ -19,91 +19,6 @@ fn main() -> ExitCode {
         }),
         test("what_podman_itself_writes_into_a_network_works", |host| own_network(host, &Programs::weir()?)),
     ])
-}
-
-struct Podman {
-    directory: PathBuf,
-    networks: PathBuf,
-}
-
-impl Podman {
-    fn new(host: &Host, programs: &Programs) -> Result<Self> {
-        require_root()?;
-        for (program, package) in [("podman", "podman"), ("runc", "runc"), ("conmon", "conmon")] {
-            require_program(program, package)?;
-        }
-        let directory = host.directory("podman")?;
-        let networks = directory.join("net.d");
-        std::fs::create_dir_all(&networks)?;
-        let plugin_dirs: Vec<_> = programs.directories.iter().map(|d| format!("\"{}\"", d.display())).collect();
-        std::fs::write(
-            directory.join("containers.conf"),
-            format!(
-                "[network]\nnetwork_backend = \"cni\"\ncni_plugin_dirs = [{}]\nnetwork_config_dir = \"{}\"\n\
-                 default_network = \"lab\"\n[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n\
-                 runtime = \"runc\"\n[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=1024:1024\"]\n",
-                plugin_dirs.join(", "),
-                networks.display(),
-            ),
-        )?;
-        let (graph, run) = (directory.join("root"), directory.join("runroot"));
-        std::fs::write(
-            directory.join("storage.conf"),
-            format!("[storage]\ndriver = \"vfs\"\ngraphroot = {graph:?}\nrunroot = {run:?}\n"),
-        )?;
-        Ok(Self { directory, networks })
-    }
-
-    fn network(&self, name: &str, plugins: &[Value]) -> Result<()> {
-        let list = json!({"cniVersion": "1.0.0", "name": name, "plugins": plugins});
-        Ok(std::fs::write(self.networks.join(format!("{name}.conflist")), list.to_string())?)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Result<String> {
-        let at = |name: &str| self.directory.join(name);
-        let output = Command::new("podman")
-            .args(["--storage-driver", "vfs", "--root"])
-            .arg(at("root"))
-            .arg("--runroot")
-            .arg(at("runroot"))
-            .arg("--tmpdir")
-            .arg(at("tmp"))
-            .args(arguments)
-            .env("CONTAINERS_CONF", at("containers.conf"))
-            .env("CONTAINERS_STORAGE_CONF", at("storage.conf"))
-            .env("HOME", at("home"))
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .output()
-            .context("run podman")?;
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        if !output.status.success()
-            && stderr.contains("cgroup")
-            && !stderr.contains("CNI")
-            && !stderr.contains("plugin")
-        {
-            return Err(skip(format!("podman cannot use the control groups of this machine: {}", stderr.trim())));
-        }
-        ensure!(output.status.success(), "podman {}: {stderr}", arguments.join(" "));
-        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
-    }
-
-    fn start(&self, host: &Host, name: &str, network: &str, more: &[&str]) -> Result<()> {
-        let root = host.directory(&format!("rootfs-{name}"))?;
-        if !root.join("bin").exists() {
-            rootfs::make(&root)?;
-        }
-        let mut arguments = vec!["run", "--detach", "--name", name, "--hostname", name, "--network", network];
-        arguments.extend(more);
-        arguments.extend(["--rootfs", root.to_str().unwrap(), "/bin/httpd", "-f", "-p", "80", "-h", "/www"]);
-        self.run(&arguments).map(drop)
-    }
-
-    fn address(&self, name: &str, network: &str) -> Result<String> {
-        let shown: Value = serde_json::from_str(&self.run(&["inspect", name])?)?;
-        let address = shown[0]["NetworkSettings"]["Networks"][network]["IPAddress"].as_str().unwrap_or_default();
-        ensure!(!address.is_empty(), "podman knows no address of {name}: {}", shown[0]["NetworkSettings"]);
-        Ok(address.to_owned())
-    }
 }
 
 fn lifecycle(host: &Host, programs: &Programs, backend: &str, subnet: &str) -> Result<()> {
