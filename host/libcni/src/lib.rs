@@ -28,8 +28,9 @@ pub use config::{ConfigError, NetworkConfigList, PluginConfig, VersionError, con
 pub use error::Error;
 pub use invoke::{Exec, ExecError, PluginRun, RawExec};
 pub use load::{
-    NetworkFile, conf_files, load_network_conf, network_conf_from_bytes, network_conf_from_file, network_confs,
-    network_plugin_conf_from_bytes, network_plugin_conf_from_file, network_plugin_confs_from_files,
+    NetworkFile, conf_files, load_network_conf, network_conf_from_bytes, network_conf_from_cache,
+    network_conf_from_file, network_confs, network_plugin_conf_from_bytes, network_plugin_conf_from_file,
+    network_plugin_confs_from_files,
 };
 pub use operations::VersionInfo;
 pub use result::NetworkResult;

@@ -77,6 +77,15 @@ pub fn network_conf_from_bytes(text: &[u8]) -> Result<NetworkConfigList, ConfigE
     })
 }
 
+/// Read the configuration of an attachment out of the cache: a list, or that of one plugin, which becomes a list of one.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn network_conf_from_cache(config: &[u8]) -> Result<NetworkConfigList, ConfigError> {
+    let list = network_conf_from_bytes(config)?;
+    if list.plugins.is_empty() { conf_list_from_conf(&PluginConfig::parse(config)?) } else { Ok(list) }
+}
+
 /// The elements of `plugins` as they are written; of entries that are written twice the last.
 fn written_plugins<'a>(members: &[Member<'a>]) -> Result<Vec<&'a str>, ConfigError> {
     let Some(plugins) = members.iter().rev().find(|member| member.is("plugins") && member.value != "null") else {

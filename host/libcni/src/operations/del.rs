@@ -8,17 +8,19 @@ use crate::runtime_conf::RuntimeConf;
 
 pub(super) fn del(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Result<Deleted, Error> {
     rt.check_names()?;
-    let _lock = match Operation::start(cni, Command::Del, Some(rt)).lock(network.name, LockMode::Shared) {
+    let operation = Operation::start(cni, Command::Del, Some(rt));
+    let _lock = match operation.lock(network.name, LockMode::Shared) {
         Err(error @ (CacheError::Locked { .. } | CacheError::Cancelled { .. })) => return Err(error.into()),
         // A full disk, or one that cannot be written, must not keep a container from its end.
         lock => lock.ok(),
     };
-    locked(cni, network, rt)
+    locked(&operation, network, rt)
 }
 
 /// DEL for a caller that has the lock.
-pub(super) fn locked(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) -> Result<Deleted, Error> {
+pub(super) fn locked(operation: &Operation<'_>, network: Network<'_>, rt: &RuntimeConf) -> Result<Deleted, Error> {
     rt.check_names()?;
+    let cni = operation.cni;
     let path = cni.cache.path(network.name, &rt.container_id, &rt.if_name)?;
     let mut deleted = Deleted::default();
     let result = if network.version.supports_check() {
@@ -33,7 +35,6 @@ pub(super) fn locked(cni: &CniConfig, network: Network<'_>, rt: &RuntimeConf) ->
     } else {
         None
     };
-    let operation = Operation::start(cni, Command::Del, Some(rt));
     let injected = Injected {
         prev_result: result.as_ref().map(|result| &result.json),
         capability_args: Some(&rt.capability_args),

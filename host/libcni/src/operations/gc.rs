@@ -5,12 +5,10 @@ use std::collections::HashSet;
 use cni_spec::Attachment;
 
 use super::{Network, Operation, del, stdin::Injected};
-use crate::PluginConfig;
 use crate::cache::LockMode;
 use crate::cni::{CniConfig, Collected, Command, GcArgs, NetworkAttachment};
-use crate::config::{ConfigError, NetworkConfigList, conf_list_from_conf};
 use crate::error::Error;
-use crate::load::network_conf_from_bytes;
+use crate::load::network_conf_from_cache;
 use crate::runtime_conf::RuntimeConf;
 
 pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result<Collected, Error> {
@@ -30,29 +28,41 @@ pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result
             collected.damaged = cached.damaged;
             let staying: HashSet<(&str, &str)> =
                 valid.iter().map(|one| (one.container_id.as_str(), one.interface_name.as_str())).collect();
-            for gone in
-                cached.attachments.into_iter().filter(|one| !staying.contains(&(&one.container_id, &one.if_name)))
-            {
-                delete(cni, network, gone, &mut collected, &mut errors);
+            let is_gone =
+                |one: &NetworkAttachment| !staying.contains(&(one.container_id.as_str(), one.if_name.as_str()));
+            for gone in cached.attachments.into_iter().filter(is_gone) {
+                let failed = delete(&operation, network, gone, &mut collected).err();
+                // One error says that there is no time left; the others would be the same.
+                let is_last = failed.is_some() && operation.is_over();
+                errors.extend(failed);
+                if is_last {
+                    break;
+                }
             }
         }
         Err(error) => errors.push(error),
     }
     if network.version.supports_gc_and_status() {
         let injected = Injected { valid_attachments: Some(valid), ..Injected::of(&network) };
-        errors.extend(network.plugins.iter().filter_map(|plugin| operation.run(plugin, &injected).err()));
+        for plugin in network.plugins {
+            let failed = operation.run(plugin, &injected).err();
+            let is_last = failed.is_some() && operation.is_over();
+            errors.extend(failed);
+            if is_last {
+                break;
+            }
+        }
     }
     if errors.is_empty() { Ok(collected) } else { Err(Error::Gc { errors, collected }) }
 }
 
 /// DEL by the configuration that ADD used, where it can still be read.
 fn delete(
-    cni: &CniConfig,
+    operation: &Operation<'_>,
     network: Network<'_>,
     gone: NetworkAttachment,
     collected: &mut Collected,
-    errors: &mut Vec<Error>,
-) {
+) -> Result<(), Error> {
     let attachment = Attachment { container_id: gone.container_id.clone(), interface_name: gone.if_name.clone() };
     let rt = RuntimeConf {
         container_id: gone.container_id,
@@ -61,25 +71,15 @@ fn delete(
         args: gone.cni_args,
         capability_args: gone.capability_args,
     };
-    let used = cached_network(&gone.config).ok().filter(|list| list.name == network.name && !list.plugins.is_empty());
+    let used = network_conf_from_cache(&gone.config).ok().filter(|list| list.name == network.name);
     let network = used.as_ref().and_then(|list| Network::of_list(list).ok()).unwrap_or(network);
-    match del::locked(cni, network, &rt) {
-        Ok(deleted) => {
-            collected.damaged.extend(deleted.damaged);
-            collected.deleted.push(attachment);
-        }
-        Err(source) => errors.push(Error::Attachment {
-            container_id: attachment.container_id,
-            if_name: attachment.interface_name,
+    let deleted =
+        del::locked(&operation.part(Command::Del, &rt), network, &rt).map_err(|source| Error::Attachment {
+            container_id: attachment.container_id.clone(),
+            if_name: attachment.interface_name.clone(),
             source: Box::new(source),
-        }),
-    }
-}
-
-/// The configuration in an entry of the cache: a list, or one plugin that stands alone.
-fn cached_network(config: &[u8]) -> Result<NetworkConfigList, ConfigError> {
-    match PluginConfig::parse(config) {
-        Ok(conf) => conf_list_from_conf(&conf),
-        Err(_) => network_conf_from_bytes(config),
-    }
+        })?;
+    collected.damaged.extend(deleted.damaged);
+    collected.deleted.push(attachment);
+    Ok(())
 }

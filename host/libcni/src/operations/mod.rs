@@ -93,6 +93,11 @@ impl<'a> Operation<'a> {
         Self { cancellation: None, ..Self::start(cni, Command::Del, Some(attachment)) }
     }
 
+    /// A part of one: another command, within the same time.
+    fn part(&self, command: Command, attachment: &'a RuntimeConf) -> Self {
+        Self { command, attachment: Some(attachment), ..*self }
+    }
+
     /// Keep GC of a network apart from its ADDs and DELs, in all processes that use the cache.
     fn lock(&self, network: &str, mode: LockMode) -> Result<CacheLock, CacheError> {
         let cancelled = || self.cancellation.is_some_and(Cancellation::is_cancelled);
@@ -134,6 +139,11 @@ impl<'a> Operation<'a> {
             return Err(self.failed(plugin_type, ExecError::TimedOut { limit }));
         }
         Ok(())
+    }
+
+    /// Whether nothing more can be run.
+    fn is_over(&self) -> bool {
+        self.cancellation.is_some_and(Cancellation::is_cancelled) || self.time_for_one().is_zero()
     }
 
     fn time_for_one(&self) -> Duration {

@@ -128,3 +128,21 @@ fn once_cancelled_no_plugin_is_run() {
     assert!(lab.ran().is_empty());
     assert_eq!(lab.remembered(), 1);
 }
+
+#[test]
+fn gc_as_a_whole_has_the_time_of_the_whole_and_says_once_that_it_is_over() {
+    let lab = Lab::new(&["a"]);
+    let list = list("1.1.0", &["a"]);
+    for container in ["one", "two", "three"] {
+        lab.cni().add_network_list(&list, &rt(container)).unwrap();
+    }
+    lab.runs();
+    lab.answer("a", "DEL", "exec sleep 1000");
+    let started = Instant::now();
+    let error = lab.cni().with_timeout(SOON).gc_network_list(&list, &libcni::GcArgs::DeleteAll).unwrap_err();
+    assert!(started.elapsed() < LATE && error.is_timeout(), "{error}");
+    let Error::Gc { errors, collected } = &error else { panic!("{error}") };
+    assert!(errors.len() <= 2 && collected.deleted.is_empty(), "{error}");
+    assert!(lab.ran().iter().all(|what| what == "a DEL"));
+    assert_eq!(lab.remembered(), 3);
+}
