@@ -228,6 +228,21 @@ impl CniConfig {
     }
 
     /// What ends operations from another thread. A cancelled ADD still takes back what it has done, before it returns.
+    ///
+    /// ```
+    /// use libcni::{Cancellation, Cni, CniConfig};
+    /// # use std::{fs, os::unix::fs::PermissionsExt};
+    /// # let dir = tempfile::tempdir()?;
+    /// # fs::write(dir.path().join("slow"), "#!/bin/sh\nexec sleep 1000\n")?;
+    /// # fs::set_permissions(dir.path().join("slow"), fs::Permissions::from_mode(0o755))?;
+    ///
+    /// let cancellation = Cancellation::new()?;
+    /// let cni = CniConfig::new(vec![dir.path().to_owned()]).with_cancellation(cancellation.clone());
+    /// let asking = std::thread::spawn(move || cni.get_version_info("slow"));
+    /// cancellation.cancel();
+    /// assert!(asking.join().unwrap().unwrap_err().is_cancelled());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_cancellation(mut self, cancellation: Cancellation) -> Self {
         self.cancellation = Some(cancellation);

@@ -4,6 +4,7 @@
 //!
 //! Synchronous: every operation runs plugins and waits for them, for as long as the caller allows. Another thread may
 //! cancel it.
+#![doc = include_str!("example.md")]
 
 mod cache;
 mod cni;
