@@ -77,7 +77,7 @@ demo: build ## Two containers, a network, packets, and nothing left at the end
 
 test: build-guests ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
-	cargo test --locked --workspace --exclude weir-tests
+	cargo test --locked --workspace --exclude weir-tests --features weir/signing
 	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
 	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl cargo test --locked --package weir-tests
 
@@ -131,7 +131,7 @@ fuzz: setup-rust ## Fuzz each target for SECONDS (600); FUZZ names some of them.
 	@set -e; for target in $(FUZZ); do \
 		echo "### $$target ($(SECONDS) s)"; \
 		mkdir -p $(FUZZ_BUILD)/corpus/$$target; \
-		WEIR_FUZZ_TARGET=$$target $(FUZZ_BUILD)/$(FUZZ_HOST)/release/weir-libfuzzer -max_total_time=$(SECONDS) \
+		WEIR_LOG=error WEIR_FUZZ_TARGET=$$target $(FUZZ_BUILD)/$(FUZZ_HOST)/release/weir-libfuzzer -max_total_time=$(SECONDS) \
 			-timeout=10 -print_final_stats=1 -verbosity=0 -artifact_prefix=$(FUZZ_BUILD)/found/$$target- \
 			$(FUZZ_BUILD)/corpus/$$target tests/fuzz/corpus/$$target; \
 	done

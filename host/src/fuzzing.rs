@@ -11,6 +11,7 @@ pub use crate::compiler::{ComponentError, ComponentFacts, read_component};
 pub use component::{ComponentError, ComponentFacts, read_component};
 
 use crate::registry::Entry;
+pub use crate::sandbox::boundary::Boundary;
 
 /// An entry of the registry.
 ///

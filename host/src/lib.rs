@@ -11,8 +11,9 @@
 //! 6. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
 //! 7. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
-//! [`compiler`], [`signing`] and [`cli`] exist only with the feature `compiler`, which `weir-cni` is built without, and
-//! `embedding`, where all this happens in the process of a container runtime, only with the feature of that name.
+//! [`compiler`] and [`cli`] exist only with the feature `compiler`, [`signing`] with the feature `signing`, which that brings
+//! along, and `embedding`, where all this happens in the process of a container runtime, with the feature of that name.
+//! `weir-cni` is built without them.
 
 pub mod broker;
 #[cfg(feature = "compiler")]
@@ -30,5 +31,5 @@ pub mod fuzzing;
 pub mod ledger;
 pub mod registry;
 pub mod sandbox;
-#[cfg(feature = "compiler")]
+#[cfg(feature = "signing")]
 pub mod signing;

@@ -64,12 +64,27 @@ pub struct Probe {
     fault: Option<Fault>,
     names: Option<File>,
     calls: AtomicU64,
+    /// Where set, all other calls are refused.
+    #[cfg(feature = "fuzzing")]
+    only: Option<&'static [Function]>,
 }
 
 impl Probe {
     /// With a fault or without. Names of calls go to the file, each when the call is made.
     pub fn new(fault: Option<Fault>, names: Option<File>) -> Self {
-        Self { fault, names, calls: AtomicU64::new(0) }
+        Self {
+            fault,
+            names,
+            calls: AtomicU64::new(0),
+            #[cfg(feature = "fuzzing")]
+            only: None,
+        }
+    }
+
+    /// With no kernel behind it: only these functions are carried out, all others refused.
+    #[cfg(feature = "fuzzing")]
+    pub fn refusing_all_but(only: &'static [Function]) -> Self {
+        Self { only: Some(only), ..Self::new(None, None) }
     }
 
     /// How many calls were made.
@@ -91,6 +106,10 @@ impl Probe {
         if let Some(mut names) = self.names.as_ref() {
             // Names that are lost are missed by the person who asked for them, and by nobody else.
             let _ = names.write_all(format!("{plugin} {}.{}\n", function.interface(), function.name()).as_bytes());
+        }
+        #[cfg(feature = "fuzzing")]
+        if self.only.is_some_and(|only| !only.contains(&function)) {
+            return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Unsupported, "there is no kernel here")));
         }
         match self.fault.filter(|fault| fault.at == number).map(|fault| fault.kind) {
             None => Ok(act()),

@@ -16,6 +16,7 @@ use weir_native::{
 use super::record::{Book, Deed, End, Space};
 use super::{plan_firewall, record};
 use crate::broker::Call;
+use crate::broker::call::reads;
 use crate::broker::objects::{LinkHandle, NamespaceHandle, Place};
 
 /// What is known of the attachment while a call is planned.
@@ -144,41 +145,9 @@ fn deed(call: &Call<'_>, facts: &Facts<'_>) -> Result<Option<Deed>> {
         Call::BridgesAddVlans { .. } => None,
         // A plugin of the registry writes for itself; what a native one does is written where it is started.
         Call::DelegateCall { .. } => None,
-        // They leave nothing behind.
-        Call::ContainerNamespaceOpen
-        | Call::HostNamespaceOpen
-        | Call::LogWrite { .. }
-        | Call::ClockNow
-        | Call::ClockSleep
-        | Call::LinkInfo { .. }
-        | Call::LinkWaitOperational { .. }
-        | Call::LinksFind { .. }
-        | Call::LinksFindByIndex { .. }
-        | Call::LinksList { .. }
-        | Call::VirtualLinksDescribe { .. }
-        | Call::BridgesVlanFiltering { .. }
-        | Call::BridgesPort { .. }
-        | Call::BridgesListVlans { .. }
-        | Call::AddressesList { .. }
-        | Call::AddressesWaitSettled { .. }
-        | Call::AddressesAnnounce { .. }
-        | Call::RoutesList { .. }
-        | Call::RoutesLookup { .. }
-        | Call::RulesList { .. }
-        | Call::NeighborsList { .. }
-        | Call::SysctlsGet { .. }
-        | Call::SysctlsAllowList
-        | Call::TrafficControlShaper { .. }
-        | Call::TrafficControlRedirects { .. }
-        | Call::NftablesListRules { .. }
-        | Call::NftablesListChains { .. }
-        | Call::NftablesListElements { .. }
-        | Call::NftablesListBaseChains { .. }
-        | Call::IptablesSave { .. }
-        | Call::IptablesAvailable { .. }
-        | Call::IptablesMayHold { .. }
-        | Call::FirewalldAvailable
-        | Call::FirewalldHasSource { .. }
+        reads!() => None,
+        // They read what lies under a path or what a daemon keeps, or leave nothing behind.
+        Call::AddressesAnnounce { .. }
         | Call::StoreOpen { .. }
         | Call::StoreFind { .. }
         | Call::StoreList { .. }
@@ -187,9 +156,6 @@ fn deed(call: &Call<'_>, facts: &Facts<'_>) -> Result<Option<Deed>> {
         | Call::StateLoad { .. }
         | Call::ContainerStateLoad { .. }
         | Call::EnvironmentFilesLoad { .. }
-        | Call::HostDevicesFindPci { .. }
-        | Call::HostDevicesFindAuxiliary { .. }
-        | Call::HostDevicesFindByPath { .. }
         | Call::DhcpConfirm { .. }
         | Call::DhcpAvailable { .. } => None,
     })

@@ -12,18 +12,27 @@
     reason = "generated from the contract"
 )]
 
-wasmtime::component::bindgen!({
-    path: "../guest-sdk/wit",
-    world: "cni-plugin",
-    imports: { default: trappable },
-    with: {
-        "weir:cni/namespaces.netns": crate::sandbox::handles::NamespaceHandle,
-        "weir:cni/links.link": crate::sandbox::handles::LinkHandle,
-        "weir:cni/ipam-store.store": crate::sandbox::handles::StoreHandle,
-    },
-    additional_derives: [Hash],
-    require_store_data_send: false,
-});
+macro_rules! contract {
+    ($($derive:tt)*) => {
+        wasmtime::component::bindgen!({
+            path: "../guest-sdk/wit",
+            world: "cni-plugin",
+            imports: { default: trappable },
+            with: {
+                "weir:cni/namespaces.netns": crate::sandbox::handles::NamespaceHandle,
+                "weir:cni/links.link": crate::sandbox::handles::LinkHandle,
+                "weir:cni/ipam-store.store": crate::sandbox::handles::StoreHandle,
+            },
+            additional_derives: [$($derive)*],
+            require_store_data_send: false,
+        });
+    };
+}
+
+#[cfg(not(feature = "fuzzing"))]
+contract!(Hash);
+#[cfg(feature = "fuzzing")]
+contract!(Hash, arbitrary::Arbitrary);
 
 pub use self::weir::cni;
 pub use exports::weir::cni::plugin;

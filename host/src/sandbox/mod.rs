@@ -2,6 +2,9 @@
 
 mod answer;
 pub mod bindings;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod boundary;
 mod code;
 pub mod engine;
 pub mod guest;

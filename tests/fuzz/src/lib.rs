@@ -1,9 +1,10 @@
-//! Fuzz targets: everything that reads bytes from a stranger. Each takes any bytes, and must neither panic nor hang;
+//! Fuzz targets: everything that reads bytes from a stranger, and the calls of a guest. Each takes any bytes, and must neither panic nor hang;
 //! many check besides that what was accepted means the same when it is written and read again.
 //!
 //! `make fuzz` runs them under libFuzzer (`libfuzzer/`, a workspace of its own). The corpus in `corpus/<target>` is
 //! replayed by an ordinary test, so that every input that once found a fault is tried in each run of the tests.
 
+mod calls;
 mod files;
 mod kernel;
 mod requests;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "policy", run: files::policy },
     Target { name: "ledger", run: files::ledger },
     Target { name: "ipam-store", run: files::ipam_store },
+    Target { name: "boundary", run: calls::boundary },
     Target { name: "netlink", run: kernel::netlink },
     Target { name: "netfilter", run: kernel::netfilter },
     Target { name: "texts", run: kernel::texts },

@@ -4,6 +4,7 @@
 use super::facts::Facts;
 use super::names::Names;
 use super::{Granted, Refused};
+use crate::broker::call::reads;
 use crate::broker::objects::{LinkHandle, NamespaceHandle, Place};
 use crate::broker::{Call, Function};
 use crate::registry::Grants;
@@ -24,43 +25,7 @@ impl Check<'_> {
     pub(super) fn decide(&self, call: &Call<'_>) -> Verdict {
         self.interface(call.function())?;
         match call {
-            // These read, or touch nothing but the command itself.
-            Call::ContainerNamespaceOpen
-            | Call::HostNamespaceOpen
-            | Call::LogWrite { .. }
-            | Call::ClockNow
-            | Call::ClockSleep
-            | Call::LinkInfo { .. }
-            | Call::LinkWaitOperational { .. }
-            | Call::LinksFind { .. }
-            | Call::LinksFindByIndex { .. }
-            | Call::LinksList { .. }
-            | Call::VirtualLinksDescribe { .. }
-            | Call::BridgesVlanFiltering { .. }
-            | Call::BridgesPort { .. }
-            | Call::BridgesListVlans { .. }
-            | Call::AddressesList { .. }
-            | Call::AddressesWaitSettled { .. }
-            | Call::RoutesList { .. }
-            | Call::RoutesLookup { .. }
-            | Call::RulesList { .. }
-            | Call::NeighborsList { .. }
-            | Call::SysctlsGet { .. }
-            | Call::SysctlsAllowList
-            | Call::TrafficControlShaper { .. }
-            | Call::TrafficControlRedirects { .. }
-            | Call::NftablesListRules { .. }
-            | Call::NftablesListChains { .. }
-            | Call::NftablesListElements { .. }
-            | Call::NftablesListBaseChains { .. }
-            | Call::IptablesSave { .. }
-            | Call::IptablesAvailable { .. }
-            | Call::IptablesMayHold { .. }
-            | Call::FirewalldAvailable
-            | Call::FirewalldHasSource { .. }
-            | Call::HostDevicesFindPci { .. }
-            | Call::HostDevicesFindAuxiliary { .. }
-            | Call::HostDevicesFindByPath { .. } => Ok(Granted::Interface),
+            reads!() => Ok(Granted::Interface),
             // Forgetting connections to a port makes the kernel look at its rules anew, no more; the contract has no
             // filter that fits all ports.
             Call::ConntrackFlush { .. } => Ok(Granted::Interface),

@@ -4,6 +4,10 @@
 //! all of them without a wildcard. So a function that is added to the contract does not compile until it has been thought
 //! of everywhere.
 
+mod function;
+mod made;
+mod reads;
+
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -14,7 +18,9 @@ use weir_native::{
     traffic_control, virtual_link,
 };
 
-use super::Function;
+pub use made::Made;
+pub(crate) use reads::reads;
+
 use super::objects::{LinkHandle, NamespaceHandle};
 
 /// A host call with the objects that it touches.
@@ -352,123 +358,4 @@ pub enum Call<'a> {
         plugin_type: &'a str,
         config: &'a str,
     },
-}
-
-/// What a call has made, as far as it is known only afterwards.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Made {
-    /// Nothing, or nothing that the call did not say before.
-    #[default]
-    Nothing,
-    /// A link with this index. Where a link was moved: its index in the target namespace.
-    Link(u32),
-    /// A pair of links: the container's end, the host's end.
-    Pair(u32, u32),
-    /// An address that is this attachment's now.
-    Address(IpAddr),
-    /// Which commands of a firewall batch had to create what they ensure, by their places.
-    Created(Vec<usize>),
-    /// Something that was there before, so the call changed nothing.
-    Unchanged,
-}
-
-impl Call<'_> {
-    /// The function of the contract.
-    pub fn function(&self) -> Function {
-        macro_rules! function {
-            ($($name:ident),* $(,)?) => { match self { $(Self::$name { .. } => Function::$name,)* } };
-        }
-        function!(
-            ContainerNamespaceOpen,
-            HostNamespaceOpen,
-            LogWrite,
-            ClockNow,
-            ClockSleep,
-            LinkInfo,
-            LinkUpdate,
-            LinkWaitOperational,
-            LinkSetController,
-            LinkMoveTo,
-            LinkDelete,
-            LinksFind,
-            LinksFindByIndex,
-            LinksList,
-            LinksCreateVeth,
-            VirtualLinksCreate,
-            VirtualLinksDescribe,
-            BridgesCreate,
-            BridgesDeleteUnused,
-            BridgesVlanFiltering,
-            BridgesSetVlanFiltering,
-            BridgesAttach,
-            BridgesPort,
-            BridgesAddVlans,
-            BridgesRemoveVlans,
-            BridgesListVlans,
-            AddressesList,
-            AddressesAdd,
-            AddressesRemove,
-            AddressesWaitSettled,
-            AddressesAnnounce,
-            RoutesAdd,
-            RoutesRemove,
-            RoutesList,
-            RoutesLookup,
-            RulesAdd,
-            RulesRemove,
-            RulesList,
-            NeighborsList,
-            SysctlsGet,
-            SysctlsSet,
-            SysctlsAllowList,
-            TrafficControlShape,
-            TrafficControlShaper,
-            TrafficControlRemoveShaper,
-            TrafficControlRedirect,
-            TrafficControlRedirects,
-            TrafficControlRemoveRedirect,
-            NftablesApply,
-            NftablesListRules,
-            NftablesListChains,
-            NftablesListElements,
-            NftablesListBaseChains,
-            IptablesSave,
-            IptablesRestore,
-            IptablesAvailable,
-            IptablesMayHold,
-            ConntrackFlush,
-            FirewalldAvailable,
-            FirewalldAddSource,
-            FirewalldRemoveSource,
-            FirewalldHasSource,
-            StoreOpen,
-            StoreAllocate,
-            StoreReserve,
-            StoreReleaseAddress,
-            StoreRelease,
-            StoreFind,
-            StoreList,
-            StoreRetain,
-            StoreCountFree,
-            ResolverLoad,
-            StateLoad,
-            StateSave,
-            StateRemove,
-            StateRetain,
-            ContainerStateLoad,
-            ContainerStateSave,
-            ContainerStateRemove,
-            ContainerStateRetain,
-            EnvironmentFilesLoad,
-            HostDevicesFindPci,
-            HostDevicesFindAuxiliary,
-            HostDevicesFindByPath,
-            DhcpAcquire,
-            DhcpConfirm,
-            DhcpRelease,
-            DhcpRetain,
-            DhcpAvailable,
-            DelegateCall,
-        )
-    }
 }
