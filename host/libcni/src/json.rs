@@ -147,7 +147,47 @@ impl ObjectWriter {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let text = "[a-c\"\\\\{}\\[\\],:\u{e9}\n ]{0,8}";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(text, inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_cut_can_be_put_together_again(entries in prop::collection::btree_map("[a-z\"\\\\:]{0,4}", any_value(), 0..5)) {
+            let value = Value::Object(entries.into_iter().collect());
+            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                let (_, members) = object(text.as_bytes()).unwrap();
+                prop_assert_eq!(members.len(), value.as_object().unwrap().len());
+                let mut writer = ObjectWriter::new();
+                members.iter().for_each(|member| writer.copy(member));
+                prop_assert_eq!(serde_json::from_slice::<Value>(&writer.finish()).unwrap(), value.clone());
+            }
+        }
+
+        #[test]
+        fn an_array_has_the_elements_that_it_was_written_with(items in prop::collection::vec(any_value(), 0..5)) {
+            for text in [Value::from(items.clone()).to_string(), serde_json::to_string_pretty(&items).unwrap()] {
+                let cut: Vec<Value> = elements(&text).iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+                prop_assert_eq!(&cut, &items);
+            }
+        }
+    }
 
     #[test]
     fn an_object_is_cut_into_entries_as_they_are_written() {

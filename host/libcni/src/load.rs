@@ -86,11 +86,11 @@ pub fn network_conf_from_cache(config: &[u8]) -> Result<NetworkConfigList, Confi
     if list.plugins.is_empty() { conf_list_from_conf(&PluginConfig::parse(config)?) } else { Ok(list) }
 }
 
-/// The elements of `plugins` as they are written; of entries that are written twice the last.
+/// The elements of `plugins` as they are written; of entries that are written twice the last, the exact spelling first.
 fn written_plugins<'a>(members: &[Member<'a>]) -> Result<Vec<&'a str>, ConfigError> {
-    let Some(plugins) = members.iter().rev().find(|member| member.is("plugins") && member.value != "null") else {
-        return Ok(Vec::new());
-    };
+    let exact = members.iter().rev().find(|member| member.key == "\"plugins\"");
+    let spelled = exact.or_else(|| members.iter().rev().find(|member| member.is("plugins")));
+    let Some(plugins) = spelled.filter(|member| member.value != "null") else { return Ok(Vec::new()) };
     if !plugins.value.starts_with('[') {
         let message = "expected a list of plugins".to_owned();
         return Err(ConfigError::Decode(json::DecodeError { path: "plugins".to_owned(), message }));

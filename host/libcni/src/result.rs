@@ -54,3 +54,36 @@ impl NetworkResult {
         Self::from_json(json, version).map_err(|error| bad(error.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_keys_and_large_numbers_stay_where_the_layout_stays() {
+        let printed = json!({"CNIVersion": "1.0.0", "vendor": {"id": u64::MAX}});
+        let result = NetworkResult::from_json(printed, Version::V1_1_0).unwrap();
+        assert_eq!(result.json, json!({"cniVersion": "1.1.0", "vendor": {"id": u64::MAX}}));
+    }
+
+    #[test]
+    fn another_layout_is_converted_where_it_can_be() {
+        let printed = json!({"cniVersion": "0.2.0", "ip4": {"ip": "10.0.0.2/24"}});
+        let result = NetworkResult::from_json(printed, Version::V1_0_0).unwrap();
+        assert_eq!(result.json, json!({"cniVersion": "1.0.0", "ips": [{"address": "10.0.0.2/24"}]}));
+        let without_address = json!({"cniVersion": "1.0.0", "interfaces": [{"name": "eth0"}]});
+        let error = NetworkResult::from_json(without_address, Version::V0_2_0).unwrap_err();
+        assert!(matches!(error, ResultError::WrongVersion { found: Version::V1_0_0, expected: Version::V0_2_0 }));
+    }
+
+    #[test]
+    fn what_is_no_result_is_refused() {
+        for bad in [json!(null), json!([]), json!({"cniVersion": "9.9.9"}), json!({"cniVersion": 1}), json!({"ips": 1})]
+        {
+            assert!(NetworkResult::from_json(bad.clone(), Version::V1_0_0).is_err(), "{bad}");
+        }
+    }
+}

@@ -55,6 +55,8 @@ fn keys_match_in_any_case_and_nothing_is_off_unless_said() {
     let twice =
         network_conf_from_bytes(br#"{"name": "x", "plugins": [{"type": "a"}], "plugins": [{"type": "b"}]}"#).unwrap();
     assert_eq!(types(&twice), ["b"]);
+    let both = br#"{"name": "x", "plugins": [{"type": "a"}], "PLUGINS": [{"type": "b"}]}"#;
+    assert_eq!(types(&network_conf_from_bytes(both).unwrap()), ["a"]);
 }
 
 #[test]
