@@ -111,6 +111,11 @@ lint: setup-rust ## Formatting and clippy, warnings are errors
 
 bench: build ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench
+	cargo build --release --locked --package weir-native-plugins --features native
+	@mkdir -p $(DIST)/native-plugins
+	@set -e; for plugin in bridge host-local loopback; do \
+		install -m 0755 $(RELEASE)/native-plugins $(DIST)/native-plugins/$$plugin; \
+	done
 	WEIR_DIST=$(abspath $(DIST)) cargo run --release --locked --package weir-tests --bin bench -- $(BENCH)
 
 # Coverage instrumentation as libFuzzer wants it, of the stable compiler. Sanitizers would need another one; what the

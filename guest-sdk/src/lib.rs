@@ -130,8 +130,13 @@ pub mod net;
 pub mod plugin;
 pub mod resolver;
 pub mod state;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(not(target_arch = "wasm32"), not(feature = "native")))]
 pub mod testing;
+
+// Outside this crate, as it is no part of what authors of plugins get.
+#[cfg(all(not(target_arch = "wasm32"), feature = "native"))]
+#[path = "../../tests/native-plugins/imports/mod.rs"]
+pub mod native;
 
 pub use cni_spec;
 pub use cni_spec::error::Error;

@@ -33,6 +33,7 @@ mod netfilter;
 pub mod nftables;
 
 // Files and processes.
+pub mod allocator;
 pub mod attachment;
 pub mod attachment_state;
 pub mod clock;
@@ -46,6 +47,7 @@ pub mod host_device;
 pub mod hosted;
 pub mod ipam_store;
 pub mod listener;
+pub mod mapping;
 pub mod process;
 pub mod random;
 pub mod resolver;

@@ -28,10 +28,10 @@ pub use crate::bindings::weir::cni::virtual_links::{
 pub use link::{Link, LinkAddress, LinkInfo, NewAddress};
 pub use neighbor::Neighbor;
 pub use netns::Netns;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(not(target_arch = "wasm32"), not(feature = "native")))]
 pub(crate) use route::route_to_host;
 pub use route::{Route, RouteFilter};
 pub use rule::Rule;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(not(target_arch = "wasm32"), not(feature = "native")))]
 pub(crate) use rule::to_host as rule_to_host;
 pub use sysctl::allow_list as sysctl_allow_list;

@@ -2,7 +2,7 @@
 
 /// A start makes some ten thousand small allocations; musl's own allocator takes twice as long for them.
 #[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+static ALLOCATOR: weir_native::allocator::Heap = weir_native::allocator::Heap::new();
 
 fn main() -> std::process::ExitCode {
     weir::contract::main()

@@ -85,9 +85,7 @@ impl Reach {
         }
         self.add("/etc", Access::Read);
         self.add("/dev/null", Access::Use);
-        if let Some(lock) = weir_native::iptables::lock_file() {
-            self.add(lock, Access::Use);
-        }
+        // The programs' lock is in /run, where everything may be written.
     }
 
     /// Directories for state. Before the first ADD they are not there, and nothing can be allowed for what is not there:

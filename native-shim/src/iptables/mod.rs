@@ -23,12 +23,6 @@ use crate::{Error, ErrorKind, Result};
 
 use program::{Tool, run};
 
-/// The programs' lock file, for a process that is about to lose the right to make it: made where they need one, none where
-/// they do not.
-pub fn lock_file() -> Option<std::path::PathBuf> {
-    program::lock_file()
-}
-
 /// A rule: a chain and the words after it, as `iptables -S` prints them, without quotes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -52,25 +52,6 @@ pub(super) fn find(tool: Tool, family: IpFamily) -> Result<PathBuf> {
     })
 }
 
-/// By what the programs of ip_tables, not those of nf_tables, keep each other out.
-const LOCK: &str = "/run/xtables.lock";
-
-/// The programs' lock file, for a process that is about to lose the right to make it. Where the programs are those of
-/// ip_tables it is made here, as they would. None where there is none, and none is needed.
-pub(super) fn lock_file() -> Option<PathBuf> {
-    let lock = PathBuf::from(LOCK);
-    if lock.exists() {
-        return Some(lock);
-    }
-    let program = find(Tool::Restore, IpFamily::Ipv4).ok()?.canonicalize().ok()?;
-    if !program.to_string_lossy().contains("legacy") {
-        return None;
-    }
-    use std::os::unix::fs::OpenOptionsExt;
-    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&lock);
-    made.ok().map(|_| lock)
-}
-
 /// Run a program to its end and return what it printed.
 pub(super) fn run(
     namespace: &Netns,

@@ -118,6 +118,21 @@ pub(crate) fn all() -> Vec<Case> {
     ]
 }
 
+/// What is measured against the same plugins compiled natively: see `same_logic`.
+pub(crate) fn same_logic() -> Vec<Case> {
+    fn case(rows: &'static [&'static str], prepare: fn(&Host, Programs) -> Result<Bench>) -> Case {
+        Case { rows, prepare, note: None }
+    }
+    vec![
+        case(&["sandbox, loopback ADD", "sandbox, loopback DEL"], |host, programs| {
+            add_and_del(host, &programs, "loopback", &json!({"type": "loopback"}), "lo")
+        }),
+        case(&["sandbox, bridge ADD", "sandbox, bridge DEL"], |host, programs| {
+            add_and_del(host, &programs, "bridge", &bridge(&["10.1.0.0/16"]), "eth0")
+        }),
+    ]
+}
+
 fn bandwidth() -> Value {
     json!({"type": "bandwidth", "ingressRate": 8_000_000, "ingressBurst": 800_000,
         "egressRate": 8_000_000, "egressBurst": 800_000})

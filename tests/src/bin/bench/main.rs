@@ -5,6 +5,7 @@
 mod cases;
 mod options;
 mod report;
+mod same_logic;
 mod sandbox;
 mod side;
 mod statistics;
@@ -60,6 +61,12 @@ fn run(privileges: &Privileges) -> Result<()> {
             println!("{row}");
             rows.push(row);
         }
+    }
+    if sandbox {
+        same_logic::run(options.runs, |row| {
+            println!("{row}");
+            rows.push(row);
+        })?;
     }
     let costs = if sandbox { sandbox::measure(options.runs).context("sandbox")? } else { Vec::new() };
     for cost in &costs {
