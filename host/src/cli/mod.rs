@@ -11,6 +11,7 @@ mod inspect;
 mod install;
 mod lines;
 mod list;
+mod runtime;
 mod signing;
 
 use std::path::{Path, PathBuf};
@@ -56,6 +57,8 @@ enum Command {
     },
     /// Run one command of an installed plugin as a runtime does, with a fault put in where asked: to see what it leaves.
     Exec(exec::Arguments),
+    #[command(flatten)]
+    Runtime(runtime::Command),
     /// Make a pair of keys to sign plugins with.
     Keygen(signing::KeygenArguments),
     /// Sign plugins.
@@ -109,6 +112,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     let done = match command {
         // Answers as the CNI specification says, also in its exit status.
         Command::Exec(arguments) => return exec::run(&arguments),
+        Command::Runtime(command) => return Ok(runtime::serve(&command)),
         Command::Install(arguments) => install::run(&arguments),
         Command::List(directory) => list::run(&directory.registry()?),
         Command::Keygen(arguments) => signing::keygen(&arguments),
