@@ -117,7 +117,9 @@ impl Lab {
 fn read_run(directory: &Path) -> Run {
     let name = directory.file_name().unwrap().to_str().unwrap();
     let (_, what) = name.split_once('-').unwrap();
-    let environment = fs::read_to_string(directory.join("environment")).unwrap();
+    // Who is killed at the beginning has written nothing down.
+    let written = |file: &str| fs::read_to_string(directory.join(file)).unwrap_or_default();
+    let environment = written("environment");
     Run {
         what: what.replacen('-', " ", 1),
         environment: environment
@@ -125,7 +127,7 @@ fn read_run(directory: &Path) -> Run {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
-        stdin: fs::read_to_string(directory.join("stdin")).unwrap(),
+        stdin: written("stdin"),
     }
 }
 
