@@ -2,6 +2,7 @@
 //!
 //! Both run in one go, in turn, each in namespaces of its own, so that whatever else the machine does falls on both.
 
+mod attachments;
 mod cases;
 mod options;
 mod report;
@@ -49,7 +50,8 @@ fn run(privileges: &Privileges) -> Result<()> {
     let weir = Programs::weir()?;
     let cases: Vec<_> = cases::all().into_iter().filter(|case| options.wants(case)).collect();
     let sandbox = "sandbox, bridge ADD and DEL".contains(&options.only);
-    if cases.is_empty() && !sandbox {
+    let many = attachments::NAME.contains(&options.only);
+    if cases.is_empty() && !sandbox && !many {
         bail!("no case has this in its name; known are: {}", names(&cases::all()));
     }
     println!("native: {}, weir-cni: {}, {} runs of each", native.cni_path(), weir.cni_path(), options.runs);
@@ -72,8 +74,12 @@ fn run(privileges: &Privileges) -> Result<()> {
     for cost in &costs {
         println!("{}", cost.lines());
     }
+    let scales = if many { attachments::measure(options.runs).context(attachments::NAME)? } else { Vec::new() };
+    for scale in &scales {
+        println!("{}", scale.line());
+    }
     if let Some(file) = &options.json {
-        std::fs::write(file, report::json(&rows, &costs, &options).to_string())
+        std::fs::write(file, report::json(&rows, &costs, &scales, &options).to_string())
             .with_context(|| format!("write {}", file.display()))?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::attachments::Scale;
 use crate::options::Options;
 use crate::sandbox::Cost;
 use crate::statistics::Statistics;
@@ -46,7 +47,7 @@ impl fmt::Display for Row {
 }
 
 /// All rows, for programs.
-pub(crate) fn json(rows: &[Row], costs: &[Cost], options: &Options) -> Value {
+pub(crate) fn json(rows: &[Row], costs: &[Cost], scales: &[Scale], options: &Options) -> Value {
     let side = |side: Statistics| json!({"median": milliseconds(side.median), "p90": milliseconds(side.p90)});
     let row = |row: &Row| {
         json!({
@@ -54,7 +55,11 @@ pub(crate) fn json(rows: &[Row], costs: &[Cost], options: &Options) -> Value {
         })
     };
     let costs: Vec<_> = costs.iter().map(Cost::json).collect();
-    json!({"unit": "ms", "runs": options.runs, "rows": rows.iter().map(row).collect::<Vec<_>>(), "sandbox": costs})
+    let scales: Vec<_> = scales.iter().map(Scale::json).collect();
+    json!({
+        "unit": "ms", "runs": options.runs, "rows": rows.iter().map(row).collect::<Vec<_>>(), "sandbox": costs,
+        "attachments": scales,
+    })
 }
 
 fn milliseconds(time: Duration) -> f64 {
