@@ -194,9 +194,10 @@ impl Cache {
         }
         names.sort_unstable();
         let (mut entries, mut damaged) = (Vec::with_capacity(names.len()), Vec::new());
+        let mut text = Vec::new();
         for name in names {
             let path = results.join(&name);
-            let damage = match read::entry(&path) {
+            let damage = match read::entry_by(&path, &mut text) {
                 // Forgotten just now.
                 Ok(None) => continue,
                 Ok(Some(Decoded::Entry(entry))) => {

@@ -2,6 +2,7 @@
 //!
 //! Saying nothing never means "everything": cnitool's gc takes the network away from all containers of the node.
 
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -150,21 +151,22 @@ fn checked(container_id: String, interface_name: Option<String>) -> Result<Valid
 
 /// A container without an interface stands for all that are remembered of it, or for the usual one.
 fn expand(valid: &[Valid], remembered: &[NetworkAttachment], usual: &str) -> Vec<Attachment> {
-    let mut attachments: Vec<Attachment> = Vec::new();
+    let mut by_container: HashMap<&str, Vec<&str>> = HashMap::new();
+    for one in remembered {
+        by_container.entry(&one.container_id).or_default().push(&one.if_name);
+    }
+    let (mut attachments, mut seen) = (Vec::new(), HashSet::new());
     for Valid { container_id, interface_name } in valid {
         let mut names: Vec<&str> = interface_name.as_deref().into_iter().collect();
         if names.is_empty() {
-            names.extend(
-                remembered.iter().filter(|one| one.container_id == *container_id).map(|one| one.if_name.as_str()),
-            );
+            names.extend(by_container.get(container_id.as_str()).into_iter().flatten());
         }
         if names.is_empty() {
             names.push(usual);
         }
         for name in names {
-            let attachment = Attachment { container_id: container_id.clone(), interface_name: name.to_owned() };
-            if !attachments.contains(&attachment) {
-                attachments.push(attachment);
+            if seen.insert((container_id.clone(), name.to_owned())) {
+                attachments.push(Attachment { container_id: container_id.clone(), interface_name: name.to_owned() });
             }
         }
     }
