@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         test("a_broken_file_hides_no_other_network", broken_network),
         test("networks_are_validated_by_asking_their_plugins", validate),
         test("status_is_that_of_the_plugins", status),
-        test("in_process_does_the_same_and_executes_nothing", in_process),
+        test("in_process_does_the_same_as_by_execution", in_process),
         test("two_namespaces_reach_each_other_and_nothing_is_left", packets),
     ])
 }
@@ -521,7 +521,7 @@ fn packets(host: &Host) -> Result<()> {
 fn in_process(host: &Host) -> Result<()> {
     let desk = Operator::new(host, "operator")?;
     desk.network("blue", &[bridge(&["10.64.0.0/24"]), tuning()])?;
-    desk.network("mixed", &[bridge(&["10.65.0.0/24"]), recorder()])?;
+    desk.network("mixed", &[with(&bridge(&["10.65.0.0/24"]), json!({"bridge": "cni1"})), recorder()])?;
     let container = host.container("c1")?;
     let path = container.path.display().to_string();
     let mut lives = Vec::new();
