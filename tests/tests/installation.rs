@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         test("code_for_another_engine_is_compiled_anew_by_itself", stale_code),
         test("stale_code_without_a_compiler_is_refused", stale_without_compiler),
         test("altered_code_is_not_run", altered_code),
+        test("code_in_a_copied_directory_is_looked_at_anew", copied_code),
         test("code_that_others_may_write_is_not_run", writable_code),
         test("code_behind_a_link_is_not_run", linked_code),
         test("an_import_that_was_not_granted_is_refused", missing_grant),
@@ -178,6 +179,37 @@ fn altered_code(host: &Host) -> Result<()> {
     fs::write(&code, bytes)?;
     let error = installed.refused(host)?;
     ensure!(error.msg.contains("digest"), "{error:?}");
+    Ok(())
+}
+
+/// A copy has other files than those that were stored: it works, its content is looked at, and once that was done for good
+/// (`weir compile`) the entry names the new file.
+fn copied_code(host: &Host) -> Result<()> {
+    let installed = Installed::new(host, &["loopback"])?;
+    let stamp = installed.entry("loopback")?["compiled"]["stamp"].clone();
+    let code = installed.code("loopback")?;
+    let bytes = fs::read(&code)?;
+    let replace = |content: &[u8]| -> Result<()> {
+        let copy = code.with_extension("copy");
+        fs::write(&copy, content)?;
+        fs::set_permissions(&copy, fs::Permissions::from_mode(0o644))?;
+        Ok(fs::rename(copy, &code)?)
+    };
+    replace(&bytes)?;
+    installed.call(host, "loopback", "ADD")?.ok()?;
+    ensure!(installed.entry("loopback")?["compiled"]["stamp"] == stamp, "a command wrote to the registry");
+    must(&weir(&["compile"], &installed.directory)?)?;
+    let fresh = installed.entry("loopback")?["compiled"]["stamp"].clone();
+    ensure!(fresh.is_string() && fresh != stamp, "{fresh} after {stamp}");
+    installed.call(host, "loopback", "ADD")?.ok()?;
+    let mut evil = bytes;
+    let middle = evil.len() / 2;
+    evil[middle] ^= 1;
+    replace(&evil)?;
+    let error = installed.refused(host)?;
+    ensure!(error.msg.contains("digest"), "{error:?}");
+    ensure!(!weir(&["compile"], &installed.directory)?.status.success(), "altered code was taken for a copy");
+    installed.refused(host)?;
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::component::{ComponentError, read_component};
 use super::files;
 use super::signed::{self, SignatureOptions};
-use crate::registry::{CompiledCode, Entry, Grants, Manifest, Registry, RegistryError};
+use crate::registry::{CompiledCode, Entry, Grants, Manifest, Registry, RegistryError, VerifiedFile};
 use crate::sandbox::engine::{self, ENGINE_KEY};
 
 /// Name of the host binary in a bin directory.
@@ -167,8 +167,12 @@ fn compile(registry: &Registry, entry: &mut Entry, component: &[u8]) -> Result<(
     let engine = engine::compiler().map_err(refused)?;
     let code = engine.precompile_component(component).map_err(refused)?;
     let digest = blake3::hash(&code).to_hex().to_string();
-    files::replace(&registry.compiled_path(&digest), &code, 0o644)?;
-    entry.compiled = Some(CompiledCode { digest, engine: ENGINE_KEY.to_owned() });
+    let path = registry.compiled_path(&digest);
+    files::replace(&path, &code, 0o644)?;
+    let file = VerifiedFile::open(&path)?;
+    file.verify_digest(&digest)?;
+    let stamp = Some(file.identity().stamp());
+    entry.compiled = Some(CompiledCode { stamp, digest, engine: ENGINE_KEY.to_owned() });
     Ok(())
 }
 
@@ -211,15 +215,21 @@ pub fn recompile_stale(registry: &Registry) -> Result<Vec<String>, InstallError>
     let mut done = Vec::new();
     for name in registry.names()? {
         let mut entry = registry.entry(&name)?;
-        match registry.compiled_code(&entry, ENGINE_KEY) {
+        match registry.compiled_file(&entry, ENGINE_KEY) {
             Err(RegistryError::Stale { .. }) => {}
             other => {
-                other?;
+                let (file, digest) = other?;
+                file.verify_digest(&digest)?;
+                // A copy of the directory has other files; once looked at, they are as good.
+                if let Some(code) = entry.compiled.as_mut().filter(|code| !code.is_untouched(&file)) {
+                    code.stamp = Some(file.identity().stamp());
+                    write_entry(registry, &entry)?;
+                }
                 continue;
             }
         }
         let path = registry.component_path(&entry.component);
-        let bytes = crate::registry::VerifiedFile::open(&path)?.read()?;
+        let bytes = VerifiedFile::open(&path)?.read()?;
         if sha256(&bytes) != entry.component {
             return Err(
                 RegistryError::not_trusted(&path, "its content is not what was installed (digest differs)").into()

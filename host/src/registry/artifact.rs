@@ -40,6 +40,16 @@ impl FileIdentity {
     }
 }
 
+impl FileIdentity {
+    /// To be written down and compared on a later day. The kernel alone sets the time of the last change of a file's content
+    /// or attributes, so no other content can have the same stamp, unless root puts the clock back to the nanosecond. The
+    /// device is not in it: its number may be another after a reboot, and then the digest would be computed at each start.
+    pub fn stamp(&self) -> String {
+        let Self { file: (_, inode), size, modified, changed } = self;
+        format!("{inode}-{size}-{}.{:09}-{}.{:09}", modified.0, modified.1, changed.0, changed.1)
+    }
+}
+
 impl VerifiedFile {
     /// Open and check a file. Links are not followed.
     ///

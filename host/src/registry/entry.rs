@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grants, Manifest};
+use super::{Grants, Manifest, VerifiedFile};
 
 /// The shape of entries. Those of version 1 are of plugins that could not ask for objects, and are granted none.
 const ENTRY_VERSION: u32 = 2;
@@ -52,10 +52,23 @@ impl Signer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CompiledCode {
+    /// The file as it was when it was stored: [`FileIdentity::stamp`].
+    ///
+    /// [`FileIdentity::stamp`]: super::artifact::FileIdentity::stamp
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<String>,
     /// BLAKE3 of the file, in hexadecimal; also its name.
     pub digest: String,
     /// The engine it was made for: version and settings.
     pub engine: String,
+}
+
+impl CompiledCode {
+    /// Whether a file is the one that was stored, and nobody has touched it since. Its content is what it was then, so it need
+    /// not be looked at again at each start.
+    pub fn is_untouched(&self, file: &VerifiedFile) -> bool {
+        self.stamp.as_ref() == Some(&file.identity().stamp())
+    }
 }
 
 impl Entry {

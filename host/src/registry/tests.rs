@@ -190,7 +190,7 @@ fn compiled_code_must_be_of_this_engine_and_as_it_was_recorded() {
     assert!(refused(&entry).to_string().contains("never compiled"));
     let digest = blake3::hash(b"code").to_hex().to_string();
     let path = registry.compiled_path(&digest);
-    entry.compiled = Some(CompiledCode { digest, engine: "engine-0".to_owned() });
+    entry.compiled = Some(CompiledCode { stamp: None, digest, engine: "engine-0".to_owned() });
     assert!(refused(&entry).to_string().contains("made for engine engine-0"));
     entry.compiled.as_mut().unwrap().engine = ENGINE.to_owned();
     assert!(matches!(refused(&entry), RegistryError::Stale { reason, .. } if reason.contains("missing")));
@@ -200,6 +200,32 @@ fn compiled_code_must_be_of_this_engine_and_as_it_was_recorded() {
     assert!(matches!(refused(&entry), RegistryError::NotTrusted { reason, .. } if reason.contains("digest")));
     write(&path, b"code", 0o666);
     assert!(matches!(refused(&entry), RegistryError::NotTrusted { reason, .. } if reason.contains("others")));
+}
+
+#[test]
+fn a_file_that_was_touched_is_told_from_the_one_that_was_stored() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("code");
+    let open = || VerifiedFile::open(&path).unwrap();
+    write(&path, b"code", 0o644);
+    let stored = |stamp| CompiledCode { stamp, digest: String::new(), engine: ENGINE.to_owned() };
+    let code = stored(Some(open().identity().stamp()));
+    assert!(code.is_untouched(&open()));
+    assert!(!stored(None).is_untouched(&open()));
+    // As large as before, in the same file, with the old time of modification.
+    let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::write(&path, b"evil").unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    assert!(!code.is_untouched(&open()));
+    // A copy is another file, and a change of its mode is a change.
+    write(&path, b"code", 0o644);
+    let code = stored(Some(open().identity().stamp()));
+    std::fs::copy(&path, directory.path().join("copy")).unwrap();
+    assert!(!code.is_untouched(&VerifiedFile::open(&directory.path().join("copy")).unwrap()));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    write(&path, b"code", 0o600);
+    assert!(!code.is_untouched(&open()));
 }
 
 #[test]

@@ -104,7 +104,9 @@ impl Runtime {
         if let Some(plugin) = self.take_kept(entry, &file.identity(), &digest) {
             return Ok(Code::Ready(plugin));
         }
-        file.verify_digest(&digest)?;
+        if !entry.compiled.as_ref().is_some_and(|code| code.is_untouched(&file)) {
+            file.verify_digest(&digest)?;
+        }
         Ok(Code::File { file, digest })
     }
 
