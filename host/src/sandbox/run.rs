@@ -142,6 +142,7 @@ impl Session {
     /// Confine the process before the first plugin's code runs.
     fn confine(&self, entry: &Entry) -> Result<(), CniError> {
         if self.shared.confined.get().is_none() {
+            let _confining = times::enter(Phase::Confine);
             let confined = confinement::apply(self, entry)?;
             let _ = self.shared.confined.set(confined);
         }
