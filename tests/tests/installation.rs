@@ -185,8 +185,7 @@ fn altered_code(host: &Host) -> Result<()> {
     Ok(())
 }
 
-/// A copy has other files than those that were stored: it works, its content is looked at, and once that was done for good
-/// (`weir compile`) the entry names the new file.
+/// A copy has other files than those that were stored: it works, and its content is looked at.
 fn copied_code(host: &Host) -> Result<()> {
     let installed = Installed::new(host, &["loopback"])?;
     let stamp = installed.entry("loopback")?["compiled"]["stamp"].clone();
@@ -201,18 +200,12 @@ fn copied_code(host: &Host) -> Result<()> {
     replace(&bytes)?;
     installed.call(host, "loopback", "ADD")?.ok()?;
     ensure!(installed.entry("loopback")?["compiled"]["stamp"] == stamp, "a command wrote to the registry");
-    must(&weir(&["compile"], &installed.directory)?)?;
-    let fresh = installed.entry("loopback")?["compiled"]["stamp"].clone();
-    ensure!(fresh.is_string() && fresh != stamp, "{fresh} after {stamp}");
-    installed.call(host, "loopback", "ADD")?.ok()?;
     let mut evil = bytes;
     let middle = evil.len() / 2;
     evil[middle] ^= 1;
     replace(&evil)?;
     let error = installed.refused(host)?;
     ensure!(error.msg.contains("digest"), "{error:?}");
-    ensure!(!weir(&["compile"], &installed.directory)?.status.success(), "altered code was taken for a copy");
-    installed.refused(host)?;
     Ok(())
 }
 

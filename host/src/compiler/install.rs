@@ -215,16 +215,10 @@ pub fn recompile_stale(registry: &Registry) -> Result<Vec<String>, InstallError>
     let mut done = Vec::new();
     for name in registry.names()? {
         let mut entry = registry.entry(&name)?;
-        match registry.compiled_file(&entry, ENGINE_KEY) {
+        match registry.compiled_code(&entry, ENGINE_KEY) {
             Err(RegistryError::Stale { .. }) => {}
             other => {
-                let (file, digest) = other?;
-                file.verify_digest(&digest)?;
-                // A copy of the directory has other files; once looked at, they are as good.
-                if let Some(code) = entry.compiled.as_mut().filter(|code| !code.is_untouched(&file)) {
-                    code.stamp = Some(file.identity().stamp());
-                    write_entry(registry, &entry)?;
-                }
+                other?;
                 continue;
             }
         }
