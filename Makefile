@@ -42,7 +42,7 @@ GUESTS := wasi-probe unruly hostile careless
 WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 
 .DEFAULT_GOAL := help
-.PHONY: help build build-guests demo test sweep test-vm verified install lint bench fuzz fuzz-smoke clean setup-rust setup-test setup-vm
+.PHONY: help build build-guests demo test sweep test-vm verified build-embedding install lint bench fuzz fuzz-smoke clean setup-rust setup-test setup-vm
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,11 +71,16 @@ build-guests: build
 		install -m 0644 $(WASI)/$$(echo $$guest | tr - _).wasm $(DIST)/guests/$$guest.wasm; \
 	done
 
+build-embedding: build
+	cargo build --release --locked --package weir-embedding
+	@mkdir -p $(DIST)/embedding
+	install -m 0755 $(RELEASE)/weir-embedding $(DIST)/embedding/weir-embedding
+
 demo: build ## Two containers, a network, packets, and nothing left at the end
 	@tests/setup.sh demo
 	DIST=$(DIST) tests/demo.sh
 
-test: build-guests ## All tests that this user and this kernel can run; the others say why they are skipped
+test: build-guests build-embedding ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
 	cargo test --locked --workspace --exclude weir-tests --features weir/signing
 	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
@@ -85,7 +90,7 @@ sweep: build-guests ## Every case of the fault sweep: each kind of fault at each
 	@tests/setup.sh test
 	WEIR_SWEEP=all WEIR_DIST=$(abspath $(DIST)) cargo test --locked --package weir-tests --test fault_sweep
 
-test-vm: build-guests ## The tests that need what this kernel lacks, in a virtual machine
+test-vm: build-guests build-embedding ## The tests that need what this kernel lacks, in a virtual machine
 	@tests/setup.sh vm
 	@mkdir -p $(RECORDS)
 	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORDS=$(RECORDS) tests/vm/run.sh
@@ -109,7 +114,7 @@ lint: setup-rust ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --features weir/compiler -- -D warnings
 
-bench: build ## weir-cni against the native plugins, side by side
+bench: build-embedding ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench
 	cargo build --release --locked --package weir-native-plugins --features native
 	@mkdir -p $(DIST)/native-plugins

@@ -6,12 +6,14 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::container::Container;
+use crate::embedding::{Embedding, Limits};
 use crate::programs::Programs;
 use crate::record::Calls;
 
@@ -19,6 +21,8 @@ use crate::record::Calls;
 #[derive(Debug, Clone)]
 pub struct Call {
     calls: Calls,
+    embedding: Option<Arc<Embedding>>,
+    limits: Limits,
     program: PathBuf,
     arguments: Vec<OsString>,
     environment: BTreeMap<OsString, OsString>,
@@ -34,6 +38,8 @@ pub struct Answer {
     pub stdout: String,
     /// Standard error.
     pub stderr: String,
+    /// How long the caller waited.
+    pub took: Duration,
 }
 
 /// A CNI error object.
@@ -53,7 +59,9 @@ impl Call {
     /// A command to a plugin, for container ID `none` in a namespace that does not exist, interface `eth0`.
     pub fn new(programs: &Programs, plugin: &str, command: &str) -> Result<Self> {
         let (calls, program) = (programs.calls.clone(), programs.find(plugin)?);
-        let mut call = Self { calls, program, arguments: Vec::new(), environment: BTreeMap::new(), input: Vec::new() };
+        let (embedding, limits) = (programs.embedding.clone(), Limits::default());
+        let (arguments, environment, input) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut call = Self { calls, embedding, limits, program, arguments, environment, input };
         // Programs that the native plugins start.
         call = call.env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").env("CNI_COMMAND", command);
         call = call.env("CNI_CONTAINERID", "none").env("CNI_NETNS", "/run/netns/none");
@@ -106,9 +114,18 @@ impl Call {
         self
     }
 
+    /// In a process that runs plugins in itself: for how long, and until when it is wanted.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Run it in the namespaces of this thread.
     pub fn run(&self) -> Result<Answer> {
-        self.run_with(|_| Ok(()))
+        let Some(embedding) = &self.embedding else { return self.run_with(|_| Ok(())) };
+        let answer = embedding.run(&self.program, &self.environment, &self.input, self.limits)?;
+        self.count(answer.status == Some(0));
+        Ok(answer)
     }
 
     /// Run it, and end it after this time by SIGKILL, if it has not ended by itself.
@@ -120,6 +137,7 @@ impl Call {
     }
 
     fn run_with(&self, meanwhile: impl FnOnce(&mut Child) -> Result<()>) -> Result<Answer> {
+        let start = Instant::now();
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().envs(&self.environment);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -130,8 +148,19 @@ impl Call {
         }
         meanwhile(&mut child)?;
         let output = child.wait_with_output()?;
+        let took = start.elapsed();
+        self.count(output.status.success());
+        Ok(Answer {
+            status: output.status.code(),
+            stdout: String::from_utf8(output.stdout).context("standard output is not UTF-8")?,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took,
+        })
+    }
+
+    fn count(&self, succeeded: bool) {
         if let Some(command) = self.environment.get(OsStr::new("CNI_COMMAND")) {
-            let (command, succeeded) = (command.to_string_lossy(), output.status.success());
+            let command = command.to_string_lossy();
             self.calls.count(&self.program, &command, succeeded);
             // The interface plugin has passed the command on.
             let config: Value = serde_json::from_slice(&self.input).unwrap_or_default();
@@ -141,11 +170,6 @@ impl Call {
                 self.calls.count(&ipam, &command, true);
             }
         }
-        Ok(Answer {
-            status: output.status.code(),
-            stdout: String::from_utf8(output.stdout).context("standard output is not UTF-8")?,
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
     }
 
     /// Run it; it must succeed. The result, or null where nothing was printed.

@@ -4,12 +4,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::embedding::Embedding;
 use crate::harness::skip;
-use crate::host::output;
+use crate::host::{Host, output};
 use crate::record::Calls;
 
 /// Where Debian's package containernetworking-plugins puts its programs.
@@ -22,6 +23,8 @@ pub struct Programs {
     pub directories: Vec<PathBuf>,
     /// Where calls are counted.
     pub(crate) calls: Calls,
+    /// The process that runs them in itself; none: they are executed.
+    pub(crate) embedding: Option<Arc<Embedding>>,
 }
 
 static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new();
@@ -29,7 +32,7 @@ static INSTALLED: OnceLock<std::result::Result<PathBuf, String>> = OnceLock::new
 impl Programs {
     /// Those in a directory.
     pub fn of(directory: impl Into<PathBuf>) -> Self {
-        Self { directories: vec![directory.into()], calls: Calls::of_this_test() }
+        Self { directories: vec![directory.into()], calls: Calls::of_this_test(), embedding: None }
     }
 
     /// Weir's plugins. Installed once for each build, below `installed`, from `WEIR_DIST` or `dist` in the workspace. With
@@ -59,6 +62,17 @@ impl Programs {
     pub fn then(mut self, others: Self) -> Self {
         self.directories.extend(others.directories);
         self
+    }
+
+    /// The same, run by a process that runs in itself those that Weir has installed in the first directory.
+    pub fn in_process(mut self, host: &Host) -> Result<Self> {
+        self.embedding = Some(Arc::new(Embedding::start(host, self.directories.first().into_iter())?));
+        Ok(self)
+    }
+
+    /// The process that runs them in itself.
+    pub fn embedding(&self) -> Option<&Embedding> {
+        self.embedding.as_deref()
     }
 
     /// The value of CNI_PATH.

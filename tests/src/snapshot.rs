@@ -73,6 +73,11 @@ impl Snapshot {
         self
     }
 
+    /// With other words, for what is called differently each time.
+    pub fn rewritten(self, rewrite: impl Fn(&str) -> String) -> Self {
+        Self { parts: self.parts.into_iter().map(|(name, text)| (rewrite(&name), rewrite(&text))).collect() }
+    }
+
     /// Wait until what `take` sees is the same, as the kernel takes links of ended namespaces away in the background.
     /// Fail with the differences.
     pub fn await_same(&self, take: impl Fn() -> Result<Self>) -> Result<()> {
