@@ -32,6 +32,7 @@ pub struct Container {
 }
 
 impl Networks {
+    /// The networks of a directory, with the plugins of others.
     pub fn new(conf_dir: PathBuf, plugin_dirs: Vec<PathBuf>, cache_dir: PathBuf) -> Self {
         // A plugin that hangs must not hang the runtime. This bounds a whole operation, all plugins of a network together.
         let cni = CniConfig::new(plugin_dirs).with_cache_dir(cache_dir).with_timeout(Duration::from_secs(60));
