@@ -14,6 +14,7 @@ mod announce;
 pub mod background;
 pub mod bridge;
 pub mod journal;
+pub mod kernel;
 pub mod link;
 pub mod neighbor;
 pub mod netns;

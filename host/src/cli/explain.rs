@@ -11,6 +11,7 @@ use super::lines::{Place, places};
 use crate::registry::{Entry, VerifiedFile};
 
 mod expansion;
+mod kernel;
 
 use expansion::Expansion;
 
@@ -81,6 +82,7 @@ struct Report {
     set_by_operator: Vec<Line>,
     /// What is granted and not asked for. Nothing, or the plugin does not run.
     surplus: Vec<Line>,
+    kernel: kernel::Support,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -133,6 +135,7 @@ fn report(entry: &Entry, path: &Path, text: &str, expansion: &Expansion) -> anyh
         capabilities,
         set_by_operator: lines.iter().filter(operators).cloned().collect(),
         surplus: lines.iter().filter(is_surplus).cloned().collect(),
+        kernel: kernel::Support::of(entry),
     })
 }
 
@@ -205,6 +208,7 @@ fn print(report: &Report) {
             }
         }
     }
+    report.kernel.print();
 }
 
 fn shown(capability: &Capability) -> String {

@@ -21,16 +21,13 @@ const PROGRAMS: [&str; 8] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"
 const DIRECTORY_KEY: &str = "dataDir";
 
 /// What stays usable for a command.
-#[derive(Debug, Default)]
-pub(super) struct Reach {
-    /// How, as rules of landlock.
-    pub(super) rules: Vec<Rule>,
-    /// Directories that were made for it, each after the one that it lies in.
-    pub(super) created: Vec<PathBuf>,
+#[derive(Default)]
+struct Reach {
+    rules: Vec<Rule>,
 }
 
-/// What stays usable for a command, and how.
-pub(super) fn reach(session: &Session, needs: &Needs) -> Reach {
+/// What stays usable for a command, and how, as rules of landlock.
+pub(super) fn reach(session: &Session, needs: &Needs) -> Vec<Rule> {
     let mut rules = Reach::default();
     // The registry, for plugins that are delegated to.
     rules.add(session.registry().root(), Access::Read);
@@ -45,12 +42,12 @@ pub(super) fn reach(session: &Session, needs: &Needs) -> Reach {
     }
     let writes = ["ipam-store", "attachment-state", "container-state"].iter().any(|one| needs.imports(one));
     if writes {
-        rules.state(session.invocation().command == Command::Add, needs);
+        rules.state(session, needs);
     }
     if ["resolver", "environment-files"].iter().any(|one| needs.imports(one)) {
         rules.files_of(needs);
     }
-    rules
+    rules.rules
 }
 
 impl Reach {
@@ -89,8 +86,10 @@ impl Reach {
     }
 
     /// Directories for state. Before the first ADD they are not there, and nothing can be allowed for what is not there:
-    /// so ADD makes them, and the other commands find none.
-    fn state(&mut self, may_create: bool, needs: &Needs) {
+    /// so ADD makes them, and the other commands find none. What an ADD that was killed has made and nobody uses, they may
+    /// remove.
+    fn state(&mut self, session: &Session, needs: &Needs) {
+        let command = session.invocation().command;
         let mut directories = Vec::new();
         values(&needs.config, &mut |key, text| {
             if key.eq_ignore_ascii_case(DIRECTORY_KEY) {
@@ -100,15 +99,28 @@ impl Reach {
         directories.extend(needs.granted.iter().filter(|(_, writes)| *writes).map(|(path, _)| path.clone()));
         directories.extend(STATE.iter().map(PathBuf::from));
         for directory in directories {
-            if may_create && !directory.exists() {
-                self.create(&directory);
+            if command == Command::Add && !directory.exists() {
+                self.create(session, &directory);
             }
             self.add(directory, Access::Write);
+        }
+        if matches!(command, Command::Del | Command::Gc) {
+            self.may_remove(session.ledger().made_directories());
+        }
+    }
+
+    /// Directories that an ADD has made and was killed may be removed where they are empty.
+    fn may_remove(&mut self, directories: Vec<PathBuf>) {
+        for parent in directories.iter().filter_map(|directory| directory.parent()) {
+            let is_writable = STATE.iter().chain([&OWN_STATE]).any(|state| parent.starts_with(state));
+            if !is_writable && !self.rules.iter().any(|rule| rule.path == parent) {
+                self.add(parent, Access::RemoveEmpty);
+            }
         }
     }
 
     /// Make a directory and those that it lies in. It is removed again where it stays empty.
-    fn create(&mut self, directory: &Path) {
+    fn create(&mut self, session: &Session, directory: &Path) {
         let missing: Vec<&Path> = directory.ancestors().take_while(|path| !path.exists()).collect();
         // To remove empty directories is all that may be done there.
         if let Some(present) = missing.last().and_then(|path| path.parent()) {
@@ -116,9 +128,7 @@ impl Reach {
         }
         for path in missing.into_iter().rev() {
             // Where that fails, what is done there fails too, and says why.
-            if std::fs::create_dir(path).is_ok() {
-                self.created.push(path.to_owned());
-            }
+            let _ = session.ledger().make_directory(path);
         }
     }
 

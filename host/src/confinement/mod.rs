@@ -8,8 +8,6 @@
 mod files;
 mod needs;
 
-use std::path::PathBuf;
-
 use cni_spec::error::Error as CniError;
 use weir_native::confinement::{Support, capabilities, landlock, no_new_privileges, seccomp};
 
@@ -24,22 +22,12 @@ pub use needs::Needs;
 #[derive(Debug, Default)]
 pub(crate) struct Confined {
     holds: bool,
-    created: Vec<PathBuf>,
 }
 
 impl Confined {
     /// Whether anything was given up.
     pub(crate) fn holds(&self) -> bool {
         self.holds
-    }
-
-    /// Remove directories that were made for the plugin and that it left empty.
-    pub(crate) fn remove_unused(&self) {
-        for directory in self.created.iter().rev() {
-            if std::fs::remove_dir(directory).is_err() {
-                break;
-            }
-        }
     }
 }
 
@@ -53,8 +41,7 @@ pub(crate) fn apply(session: &Session, entry: &Entry) -> Result<Confined, CniErr
         trace::line(&entry.name, Level::Debug, "not confined: native plugins are granted");
         return Ok(Confined::default());
     }
-    let reach = files::reach(session, &needs);
-    match confine(&needs, &reach.rules) {
+    match confine(&needs, &files::reach(session, &needs)) {
         Ok(missing) => {
             for what in missing {
                 trace::line(&entry.name, Level::Debug, &format!("not confined by {what}: this kernel has none"));
@@ -62,7 +49,7 @@ pub(crate) fn apply(session: &Session, entry: &Entry) -> Result<Confined, CniErr
         }
         Err(error) => tolerate(session, entry, &error)?,
     }
-    Ok(Confined { holds: true, created: reach.created })
+    Ok(Confined { holds: true })
 }
 
 /// Returns what the kernel does not have.

@@ -110,7 +110,14 @@ pub fn commit(session: &Session) {
     let ledger = session.ledger();
     let mut state = ledger.state();
     state.mode = Mode::Idle;
-    if state.has_begun {
+    ledger.keep_directories(&mut state);
+    if state.book.records.is_empty()
+        && let Some(file) = state.file.take()
+    {
+        if let Err(error) = file.remove() {
+            trace::line(&state.plugin, Level::Warn, &error.message);
+        }
+    } else if state.has_begun {
         let run = state.run.clone();
         if let Err(error) = ledger.write(&mut state, vec![Line::End { run }]) {
             trace::line(&state.plugin, Level::Warn, &error.message);

@@ -5,6 +5,7 @@
 //! a runtime meet all this.
 
 mod command;
+mod directories;
 mod file;
 mod plan;
 mod plan_firewall;

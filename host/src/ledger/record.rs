@@ -201,6 +201,8 @@ pub enum Deed {
     Address { directory: PathBuf },
     /// A document.
     Document { directory: PathBuf, naming: Naming },
+    /// A directory for state, made before the process gave up the right to. On record until the ADD has succeeded.
+    Directory { path: PathBuf },
     /// A lease from the DHCP daemon.
     Lease { socket: PathBuf },
     /// What a native plugin did.
@@ -228,6 +230,7 @@ impl Deed {
             | Self::FirewalldSource { .. }
             | Self::Address { .. }
             | Self::Document { .. }
+            | Self::Directory { .. }
             | Self::Lease { .. }
             | Self::Delegate { .. } => false,
         }

@@ -149,11 +149,23 @@ pub(super) fn undo(record: &Record, scene: &Scene<'_>) -> Result<()> {
         Deed::FirewalldSource { zone, source } => absent_is_fine(firewalld::remove_source(zone, *source)),
         Deed::Address { directory } => release(record, directory, scene),
         Deed::Document { directory, naming } => attachment_state::remove(directory, *naming, scene.owner),
+        Deed::Directory { path } => remove_empty(path),
         Deed::Lease { socket } => {
             // No daemon, no lease.
             absent_is_fine(Daemon::new(socket, PATIENCE).release(Owner::new(scene.network, scene.owner)))
         }
         Deed::Delegate { plugin, config } => (scene.delegate)(plugin, config),
+    }
+}
+
+/// Remove a directory that nobody has put anything into.
+fn remove_empty(path: &std::path::Path) -> Result<()> {
+    use std::io::ErrorKind as Kind;
+    match std::fs::remove_dir(path) {
+        Err(error) if !matches!(error.kind(), Kind::NotFound | Kind::DirectoryNotEmpty | Kind::NotADirectory) => {
+            Err(Error::io(format!("remove the directory {}", path.display()), &error))
+        }
+        _ => Ok(()),
     }
 }
 

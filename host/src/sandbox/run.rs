@@ -240,8 +240,8 @@ pub fn run(
     // What the guest's handles hold, such as locks, ends now.
     store.data_mut().table = ResourceTable::new();
     drop(watchdog);
-    if let Some(confined) = session.shared.confined.get().filter(|_| outermost) {
-        confined.remove_unused();
+    if outermost {
+        session.ledger().remove_empty_directories();
     }
     if !session.shared.runtime.is_lasting() {
         // The rest ends with the process. To take it apart first takes a tenth of the time.
