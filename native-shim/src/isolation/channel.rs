@@ -99,6 +99,14 @@ impl Channel {
         peeked.is_ok_and(|(count, _)| count > 0)
     }
 
+    /// Say that nothing more comes from here.
+    ///
+    /// # Errors
+    /// Where the other side is gone.
+    pub fn close_sending(&self) -> io::Result<()> {
+        Ok(rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Write)?)
+    }
+
     fn fill(&self, message: &mut Vec<u8>, length: usize, deadline: Option<Instant>) -> std::result::Result<(), Broken> {
         let flags = if deadline.is_some() { RecvFlags::DONTWAIT } else { RecvFlags::empty() };
         while message.len() < length {

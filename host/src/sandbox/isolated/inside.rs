@@ -35,6 +35,8 @@ pub(super) fn run(job: &Job<'_>, channel: Channel) {
     if let Ok(message) = encode(&Request::End(ending)) {
         let _ = channel.send(&message, None);
     }
+    // It is closed with the process. With debug assertions, to close it would take a system call that is not ours any more.
+    std::mem::forget(channel);
 }
 
 fn ending(job: &Job<'_>, channel: &Arc<Channel>) -> Ending {
