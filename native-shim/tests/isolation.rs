@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -150,7 +150,7 @@ fn speaks() -> Outcome {
 fn descriptors() -> Outcome {
     let file = tempfile::tempfile().unwrap();
     let other = tempfile::tempfile().unwrap();
-    let (child, channel) = spawn(&[file.as_fd()], |channel| {
+    let (child, channel) = spawn(&[file.as_raw_fd()], |channel| {
         rights::give_up(BOUNDS, || ()).unwrap();
         let open = (0..4096).filter(|descriptor| {
             // SAFETY: no byte is read, and so none is written.

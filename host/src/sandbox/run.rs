@@ -272,13 +272,7 @@ fn watch(session: &Session, entry: &Entry, budget: &Budget) -> Result<Watchdog, 
         .map_err(|e| CniError::new(INTERNAL, "cannot limit the plugin's time").with_details(e.message))
 }
 
-pub(super) fn guest(
-    session: &Arc<Session>,
-    entry: &Entry,
-    config: &str,
-    budget: &Budget,
-    isolated: bool,
-) -> Guest {
+pub(super) fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget, isolated: bool) -> Guest {
     let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone())
         .with_manifest(entry.manifest.clone())
         .with_audit(session.shared.audit.clone(), &entry.component);

@@ -9,8 +9,9 @@ use super::message::{Ending, Outcome, Request, encode};
 use super::remote::Remote;
 use crate::broker::Limits;
 use crate::sandbox::bindings::plugin::CniError as WitError;
+use crate::sandbox::code::Code;
 use crate::sandbox::fault::Fault;
-use crate::sandbox::run::{Job, Ready};
+use crate::sandbox::job::{Job, Ready};
 use crate::sandbox::side::Side;
 use crate::sandbox::wasi::{self, Wasi};
 
@@ -28,9 +29,9 @@ const COPIES: u64 = 6;
 const LONGEST_TEXT: usize = 32 << 10;
 
 /// The whole life of the child.
-pub(super) fn run(job: &Job<'_>, channel: Channel) {
+pub(super) fn run(job: &Job<'_>, code: Code, channel: Channel) {
     let channel = Arc::new(channel);
-    let ending = ending(job, &channel);
+    let ending = ending(job, code, &channel);
     // Who does not listen any more has ended us already.
     if let Ok(message) = encode(&Request::End(ending)) {
         let _ = channel.send(&message, None);
@@ -39,11 +40,11 @@ pub(super) fn run(job: &Job<'_>, channel: Channel) {
     std::mem::forget(channel);
 }
 
-fn ending(job: &Job<'_>, channel: &Arc<Channel>) -> Ending {
+fn ending(job: &Job<'_>, code: Code, channel: &Arc<Channel>) -> Ending {
     let limits = job.budget.limits();
     let wasi = job.entry.wasi.then(|| Wasi::new(limits.output_bytes));
     let remote = Remote::new(channel.clone(), limits, wasi);
-    let mut ready = match job.prepare(Side::Remote(Box::new(remote))) {
+    let mut ready = match job.prepare(code, Side::Remote(Box::new(remote))) {
         Ok(ready) => ready,
         Err(error) => return Ending { outcome: stopped(&error), fuel: 0, printed: Vec::new() },
     };

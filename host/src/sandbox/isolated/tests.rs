@@ -11,8 +11,8 @@ use super::message::Growth;
 use super::*;
 use crate::broker::Budget;
 use crate::broker::function::{Function, INTERFACES};
-use crate::contract::{Command, Invocation, Variables};
-use crate::registry::{Entry, Grants, Manifest, Registry, VerifiedFile};
+use crate::contract::{Command, Invocation, Setting, Variables};
+use crate::registry::{Entry, Grants, Manifest, Registry};
 use crate::sandbox::handles::{NamespaceHandle, Place};
 use crate::sandbox::run::{Session, guest};
 
@@ -24,7 +24,8 @@ fn served<T>(limits: Limits, play: impl FnOnce(Channel, u32) -> T) -> (Result<Re
     let config = br#"{"cniVersion": "1.1.0", "name": "net", "type": "p"}"#;
     let versions = [cni_spec::version::Version::V1_1_0];
     let invocation = Invocation::check(Variables::read(get).unwrap(), config, &versions).unwrap();
-    let session = Arc::new(Session::new(Registry::new(directory.path()), invocation).unwrap());
+    let session =
+        Arc::new(Session::new(Setting::of_process(Registry::new(directory.path()), None), invocation).unwrap());
     let manifest = json!({
         "manifestVersion": 1, "name": "p", "description": "d", "version": "1", "cniVersions": ["1.1.0"], "needs": [],
     });
@@ -33,8 +34,6 @@ fn served<T>(limits: Limits, play: impl FnOnce(Channel, u32) -> T) -> (Result<Re
     let grants = Grants { interfaces: ["clock".to_owned()].into_iter().collect(), ..Grants::default() };
     let entry = Entry::new(manifest, "00".to_owned(), Vec::new(), false, grants);
     let budget = Budget::new("p", limits, None);
-    let code = tempfile::NamedTempFile::new().unwrap();
-    let file = VerifiedFile::open(code.path()).unwrap();
     let job = Job {
         session: &session,
         entry: &entry,
@@ -42,7 +41,6 @@ fn served<T>(limits: Limits, play: impl FnOnce(Channel, u32) -> T) -> (Result<Re
         config: "{}",
         budget: &budget,
         fuel: budget.fuel(),
-        file: &file,
     };
     let mut guest = guest(&session, &entry, "{}", &budget, true);
     let netns = Arc::new(Netns::current().unwrap());

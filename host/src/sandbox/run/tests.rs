@@ -10,6 +10,7 @@ use std::path::Path;
 use super::*;
 use crate::contract::Variables;
 use crate::registry::{Grants, Manifest};
+use crate::sandbox::fault::Fault;
 
 fn session(directory: &Path) -> Arc<Session> {
     let values = [("CNI_COMMAND", "STATUS"), ("CNI_PATH", "/")];
