@@ -20,7 +20,7 @@ use super::{answer, isolated};
 use crate::broker::policy::{Audit, Denial};
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
-use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
+use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share};
 use crate::confinement::{self, Confined};
 use crate::contract::{Command, Environment, Invocation, Setting, code};
 use crate::ledger::Ledger;
