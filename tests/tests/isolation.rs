@@ -72,8 +72,8 @@ fn state(host: &Host, container: &Container) -> Result<Vec<String>> {
     ];
     let mut seen = Vec::new();
     for command in SEEN {
-        seen.push(host.run(command[0], &command[1..])?);
-        seen.push(container.run(command[0], &command[1..])?);
+        seen.push(host.run(command[0], command[1..].iter().copied())?);
+        seen.push(container.run(command[0], command[1..].iter().copied())?);
     }
     seen.push(host.run("nft", ["list", "ruleset"])?);
     seen.push(host.run("iptables-save", [] as [&str; 0]).unwrap_or_default());
