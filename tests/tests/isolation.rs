@@ -77,7 +77,8 @@ fn state(host: &Host, container: &Container) -> Result<Vec<String>> {
     }
     seen.push(host.run("nft", ["list", "ruleset"])?);
     seen.push(host.run("iptables-save", [] as [&str; 0]).unwrap_or_default());
-    let mut lines: Vec<String> = seen.iter().flat_map(|text| text.lines()).map(normal).collect();
+    let lines = seen.iter().flat_map(|text| text.lines()).filter(|line| !line.starts_with('#'));
+    let mut lines: Vec<String> = lines.map(normal).collect();
     // Rules and routes that come at the same time may be in any order where it does not matter.
     lines.sort();
     Ok(lines)
@@ -85,7 +86,11 @@ fn state(host: &Host, container: &Container) -> Result<Vec<String>> {
 
 fn normal(line: &str) -> String {
     let is_mac = |word: &str| word.len() == 17 && word.split(':').count() == 6;
-    let words = line.split_whitespace().filter(|word| !word.contains("fe80:") && !word.starts_with('#'));
+    let mut counter = false;
+    let words = line.split_whitespace().filter(|word| {
+        let counted = std::mem::replace(&mut counter, matches!(*word, "packets" | "bytes"));
+        !counted && !word.contains("fe80:")
+    });
     let words = words.map(|word| match word {
         _ if is_mac(word) => "MAC".to_owned(),
         _ if word.starts_with("veth") => "veth".to_owned(),

@@ -29,6 +29,7 @@ use super::fault::Fault;
 use super::guest::Guest;
 use super::job::Job;
 use super::wasi;
+use crate::broker::budget::FUEL_PER_MILLISECOND;
 use crate::broker::times::{self, Phase};
 use crate::broker::{Limits, Stop};
 use crate::contract::code;
@@ -82,7 +83,8 @@ pub(super) fn run(job: &Job<'_>, code: Code, mut guest: Guest) -> Result<Result<
 
 /// Answer the child until it has ended.
 fn serve(job: &Job<'_>, guest: &mut Guest, channel: &Channel) -> Result<Result<String, WitError>, Failure> {
-    let deadline = Instant::now().checked_add(job.budget.time_left().min(FOREVER));
+    let started = Instant::now();
+    let deadline = started.checked_add(job.budget.time_left().min(FOREVER));
     let longest = longest(job.budget.limits());
     let served = loop {
         let message = match channel.receive(longest, deadline) {
@@ -107,9 +109,10 @@ fn serve(job: &Job<'_>, guest: &mut Guest, channel: &Channel) -> Result<Result<S
             break Err(failure);
         }
     };
-    // Of a child that did not say it, all.
-    let fuel = served.as_ref().map_or(job.fuel, |ending: &Ending| ending.fuel.min(job.fuel));
-    job.budget.computed(fuel);
+    // Of a child that did not say it, as much as fits into its time: what must run after it still has the rest.
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+    let most = job.fuel.min(milliseconds.saturating_mul(FUEL_PER_MILLISECOND));
+    job.budget.computed(served.as_ref().map_or(most, |ending: &Ending| ending.fuel.min(most)));
     let Ending { outcome, printed, .. } = served?;
     if job.entry.wasi {
         wasi::log_output(&printed, &job.entry.name, job.budget);
