@@ -40,12 +40,6 @@ macro_rules! functions {
             $($($call,)*)*
         }
 
-        impl HostCall {
-            /// All of them.
-            #[cfg(test)]
-            pub(super) const ALL: &[Self] = &[$($(Self::$call,)*)*];
-        }
-
         $(impl $interface for Side {
             $(fn $function(
                 &mut self,

@@ -179,6 +179,3 @@ fn unavailable(job: &Job<'_>, why: String) -> CniError {
     CniError::new(code::PLUGIN_UNAVAILABLE, format!("cannot run plugin {plugin} in a process of its own"))
         .with_details(why)
 }
-
-#[cfg(test)]
-mod tests;
