@@ -148,7 +148,7 @@ fn duplicate(descriptor: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// All descriptors but these, as ranges.
-fn gaps(kept: &[u32]) -> Vec<(u32, u32)> {
+pub(crate) fn gaps(kept: &[u32]) -> Vec<(u32, u32)> {
     let mut gaps = Vec::with_capacity(kept.len() + 1);
     let mut next = 0;
     for descriptor in kept {
@@ -162,7 +162,7 @@ fn gaps(kept: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// Close all descriptors of a range; false where the system cannot.
-fn close_range(first: u32, last: u32) -> bool {
+pub(crate) fn close_range(first: u32, last: u32) -> bool {
     // SAFETY: close_range takes no pointers. Before the fork it is called for a range without descriptors; in the child
     // nobody uses those that it closes.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) == 0 }

@@ -47,6 +47,7 @@ pub mod foreground;
 pub mod host_device;
 pub mod hosted;
 pub mod ipam_store;
+pub mod isolation;
 pub mod listener;
 pub mod mapping;
 pub mod process;

@@ -37,7 +37,8 @@ impl Programs {
 
     /// Weir's plugins. Installed once for each build, below `installed`, from `WEIR_DIST` or `dist` in the workspace. With
     /// `WEIR_TESTS_NATIVE=1` the native plugins stand in for them: the way to try the tests themselves. `WEIR_TESTS_BIN`
-    /// names a directory into which they are installed already.
+    /// names a directory into which they are installed already; `WEIR_TESTS_ISOLATION=process` runs their code in processes
+    /// of their own.
     pub fn weir() -> Result<Self> {
         if std::env::var_os("WEIR_TESTS_NATIVE").is_some() {
             return Self::native();
@@ -47,7 +48,17 @@ impl Programs {
         }
         let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
         let directory = installed.as_ref().map_err(|error| anyhow!("{error}"))?;
+        if std::env::var_os("WEIR_TESTS_ISOLATION").is_some_and(|mode| mode == "process") {
+            return Ok(Self::of(isolated(directory)?));
+        }
         Ok(Self::of(directory))
+    }
+
+    /// The same with the code of plugins in processes of their own, as `"isolation": "process"` of the policy has it.
+    pub fn isolated() -> Result<Self> {
+        let weir = Self::weir()?;
+        let directory = weir.directories.first().context("there is no directory of plugins")?;
+        Ok(Self::of(isolated(directory)?))
     }
 
     /// Debian's native plugins; the test is skipped where they are missing.
@@ -142,6 +153,38 @@ fn install() -> Result<PathBuf> {
         Err(error) if !directory.exists() => Err(error).context("keep what was installed"),
         _ => Ok(directory),
     }
+}
+
+/// A copy of a directory of plugins, beside it, whose policy demands isolation in processes.
+pub fn isolated(directory: &Path) -> Result<PathBuf> {
+    let name = directory.file_name().context("the directory of plugins has no name")?.to_string_lossy();
+    if name.ends_with("-process") {
+        return Ok(directory.to_owned());
+    }
+    let copy = directory.with_file_name(format!("{name}-process"));
+    if copy.exists() {
+        return Ok(copy);
+    }
+    let parent = directory.parent().context("the directory of plugins is the root")?;
+    let unfinished = tempfile::Builder::new().prefix(".unfinished-").tempdir_in(parent)?;
+    let mut command = Command::new("cp");
+    let copied = output(command.arg("-a").arg(directory.join(".")).arg(unfinished.path()))?;
+    if !copied.status.success() {
+        bail!("cp failed: {}", String::from_utf8_lossy(&copied.stderr));
+    }
+    demand_isolation(unfinished.path())?;
+    std::fs::set_permissions(unfinished.path(), PermissionsExt::from_mode(0o755))?;
+    match std::fs::rename(unfinished.keep(), &copy) {
+        Err(error) if !copy.exists() => Err(error).context("keep the copy"),
+        _ => Ok(copy),
+    }
+}
+
+/// Write the policy of a directory of plugins that has none: isolation in processes.
+pub fn demand_isolation(directory: &Path) -> Result<()> {
+    let policy = directory.join(".weir/policy.json");
+    std::fs::write(&policy, r#"{"isolation": "process"}"#)?;
+    Ok(std::fs::set_permissions(policy, PermissionsExt::from_mode(0o644))?)
 }
 
 /// Tells one build from another: names, sizes and times of all that is installed.

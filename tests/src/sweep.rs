@@ -243,7 +243,7 @@ impl Sweep<'_> {
             // Of an interface that stays the ledger stays too, and tells what has come and gone.
             let own = format!("file {LEDGER}/{}/{}:", self.life.chain.name, container.id);
             let is_own = |name: &str| self.front.stays && name.starts_with(&own);
-            let state = || Ok(self.life.state(&[&container])?.without(is_own).without(is_state_directory));
+            let state = || Ok(self.life.state(&[&container])?.without(is_own));
             let add_and_del = || -> Result<()> {
                 let result = self.add(&container, self.front.staying().., &before).context("the next ADD")?;
                 self.del(&container, &result).context("the next DEL")
@@ -278,7 +278,7 @@ impl Sweep<'_> {
 
     /// A container for each case, gone before GC.
     fn collected(&self, cases: &[(&Step, &str)]) -> Result<Vec<String>> {
-        let state = || Ok(self.life.state_without_containers()?.without(is_state_directory));
+        let state = || self.life.state_without_containers();
         let (mut base, mut failures) = (state()?, Vec::new());
         for (number, (step, fault)) in cases.iter().enumerate() {
             let case = || -> Result<()> {
@@ -373,11 +373,6 @@ fn judge(answer: &Answer, fault: &str) -> Result<Option<Value>> {
     let error = answer.error()?;
     ensure!(fault == "error" || error.code == 102, "a stopped plugin has code 102: {error:?}");
     Ok(None)
-}
-
-/// A directory for state, made at the beginning of an ADD. One that was killed leaves it, empty.
-pub fn is_state_directory(name: &str) -> bool {
-    matches!(name, "file /run/cni" | "file /var/lib/cni" | "file /var/lib/cni/networks")
 }
 
 /// Wait until what `take` sees is the same.

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     run(vec![
         test("a_process_that_runs_a_plugin_keeps_five_capabilities", few_capabilities),
         test("a_process_that_may_start_a_native_plugin_keeps_all", native_keeps_all),
+        test("a_command_that_cannot_be_confined_is_refused", refused_unconfined),
         test("landlock_leaves_only_what_a_rule_names", |_| apart(landlock_holds)),
         test("seccomp_refuses_what_is_not_listed", |_| apart(alone_holds)),
         test("seccomp_lets_programs_start_where_the_host_needs_them", |_| apart(programs_hold)),
@@ -139,6 +140,43 @@ fn native_keeps_all(host: &Host) -> Result<()> {
     let path = format!("{}:{}", programs.cni_path(), native.display());
     Call::new(&programs, "bridge", "ADD")?.container(&container).config(&config).env("CNI_PATH", path).ok()?;
     Ok(())
+}
+
+/// The kernel takes so many rulesets of a process and of those that it comes from.
+const MOST_RULESETS: usize = 16;
+
+/// The command's own ruleset is one too many for the kernel: so each command has one, and none runs without.
+fn refused_unconfined(host: &Host) -> Result<()> {
+    landlock::version()?.ok_or_else(|| skip("this kernel has no landlock"))?;
+    let directory = host.directory("bin")?;
+    let dist = weir_tests::programs::dist();
+    let installed = Command::new(dist.join("bin/weir"))
+        .args(["install", "--grant-requested", "--bin-dir"])
+        .arg(&directory)
+        .arg(dist.join("plugins/loopback.wasm"))
+        .output()?;
+    ensure!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+    let policy = directory.join(".weir/policy.json");
+    let programs = Programs::of(directory);
+    let container = host.container("c3")?;
+    let config = json!({"cniVersion": "1.1.0", "name": "net", "type": "loopback"});
+    let call =
+        || -> Result<Call> { Ok(Call::new(&programs, "loopback", "ADD")?.container(&container).config(&config)) };
+    let in_rulesets = || -> Result<()> {
+        no_new_privileges()?;
+        let all = [rule(Path::new("/"), landlock::Access::Write), rule(Path::new("/"), landlock::Access::Execute)];
+        let scope = landlock::Scope { signals: false, abstract_sockets: false, tcp: false };
+        for _ in 1..MOST_RULESETS {
+            ensure!(landlock::restrict(&all, scope)? == Support::Enforced);
+        }
+        call()?.ok()?;
+        landlock::restrict(&all, scope)?;
+        let error = call()?.run()?.error()?;
+        ensure!(error.code == 100 && error.msg.contains("loopback"), "{error:?}");
+        fs::write(&policy, r#"{"confinement": "best-effort"}"#)?;
+        call()?.ok().map(drop)
+    };
+    std::thread::scope(|scope| scope.spawn(in_rulesets).join()).map_err(|_| anyhow!("the check panicked"))?
 }
 
 fn rule(path: &Path, access: landlock::Access) -> landlock::Rule {

@@ -75,7 +75,7 @@ fn state() -> Result<Snapshot> {
     let is_mark = |name: &str| {
         name.contains("last_reserved_ip") || name.contains(".weir-index") || name.starts_with("file /run/netns/")
     };
-    Ok(Snapshot::take(&[])?.with_processes()?.without(is_mark).without(weir_tests::sweep::is_state_directory))
+    Ok(Snapshot::take(&[])?.with_processes()?.without(is_mark))
 }
 
 fn storm(host: &Host) -> Result<()> {

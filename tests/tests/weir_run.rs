@@ -1,7 +1,7 @@
 //! `weir run`: commands in namespaces that are attached while they run, and what is left when anything ends too early.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv6Addr, TcpListener};
 use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
@@ -308,14 +308,9 @@ fn killed(desk: &Operator) -> Result<()> {
     let running = Running::start(desk, &arguments, &["sh", "-c", "echo $$; exec sleep 600"])?;
     attached(desk, "lost")?;
     let mut running = running;
-    let mut id = Vec::new();
-    for byte in running.child.stdout.as_mut().unwrap().bytes() {
-        match byte? {
-            b'\n' => break,
-            digit => id.push(digit),
-        }
-    }
-    let command = format!("/proc/{}", String::from_utf8(id)?);
+    let mut id = String::new();
+    BufReader::new(running.child.stdout.as_mut().unwrap()).read_line(&mut id)?;
+    let command = format!("/proc/{}", id.trim());
     ensure!(std::fs::exists(&command)?, "{command} is not there");
     running.signal(Signal::SIGKILL)?;
     running.child.wait()?;

@@ -14,7 +14,7 @@ use super::{Limits, Patience};
 
 /// No machine computes more units of fuel in a millisecond. Who has little time gets no more fuel than fits into it, so
 /// that a plugin that only computes ends near its deadline.
-const FUEL_PER_MILLISECOND: u64 = 4_000_000;
+pub(crate) const FUEL_PER_MILLISECOND: u64 = 4_000_000;
 
 /// What is added up over a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use weir_native::confinement::capabilities::Capabilities;
 use crate::broker::function::INTERFACES;
 use crate::broker::policy::names::Names;
 use crate::broker::policy::pattern::{Expand, Pattern};
-use crate::registry::Entry;
+use crate::registry::{Entry, Isolation};
 use crate::sandbox::Session;
 
 /// What must be left to the process.
@@ -26,6 +26,8 @@ pub struct Needs {
     pub context_changes: bool,
     /// An abstract unix socket may be spoken to.
     pub abstract_sockets: bool,
+    /// Code of plugins runs in children, which become a user that owns nothing.
+    pub children: bool,
     /// The network configuration, where paths in it matter.
     pub config: Value,
 }
@@ -36,7 +38,8 @@ const SELINUX: &str = "/sys/fs/selinux/enforce";
 impl Needs {
     /// What a plugin needs with the session's configuration.
     pub(crate) fn of(session: &Session, entry: &Entry) -> Self {
-        let mut needs = Self::default();
+        let children = session.policy().isolation == Isolation::Process;
+        let mut needs = Self { children, ..Self::default() };
         if ["delegate", "ipam-store", "attachment-state", "container-state", "resolver", "environment-files"]
             .iter()
             .any(|interface| entry.imports.iter().any(|import| import == interface))
@@ -114,6 +117,10 @@ impl Needs {
         if self.uses_files() || self.imports("dhcp") {
             // Root writes what belongs to others in the directories that an operator has chosen.
             kept |= Capabilities::DAC_OVERRIDE | Capabilities::FOWNER;
+        }
+        if self.children {
+            // The filter of system calls leaves no other user to change to.
+            kept |= Capabilities::SETUID | Capabilities::SETGID;
         }
         kept
     }

@@ -21,14 +21,22 @@ fn failure() -> CniError {
     CniError::new(11, "no")
 }
 
+/// A command, given what it hands its result to.
+type Served = fn(&mut dyn FnMut(&Document) -> io::Result<()>) -> Result<(), CniError>;
+
 #[test]
 fn results_errors_and_panics_come_back() {
     let patient = patient(LONG, SHORT, None);
-    let run = |command: fn(&mut dyn FnMut(&Document) -> io::Result<()>) -> Result<(), CniError>| {
-        on_thread(&patient, Path::new("/bin/p"), command)
-    };
+    let run = |command: Served| on_thread(&patient, Path::new("/bin/p"), command);
     assert_eq!(run(|_| Ok(())).unwrap(), b"");
-    assert_eq!(run(|deliver| Ok(deliver(&result()).unwrap())).unwrap(), b"{\n    \"cniVersion\": \"1.1.0\"\n}\n");
+    assert_eq!(
+        run(|deliver| {
+            deliver(&result()).unwrap();
+            Ok(())
+        })
+        .unwrap(),
+        b"{\n    \"cniVersion\": \"1.1.0\"\n}\n"
+    );
     assert!(matches!(run(|_| Err(failure())), Err(ExecError::Plugin(error)) if error == failure()));
     // A result that was delivered before the failure counts for nothing.
     let late = run(|deliver| {

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::EmbeddingError;
-use crate::registry::Registry;
+use crate::registry::{Isolation, PolicyFile, Registry};
 use crate::sandbox::engine::ENGINE_KEY;
 
 /// The name of the host binary that the links to plugins lead to.
@@ -56,12 +56,23 @@ impl Trusted {
 
 /// Whether a plugin has to have a process. Where that cannot be told, the command itself says what is wrong.
 fn needs_process(registry: &Registry, name: &str) -> bool {
+    if PolicyFile::of(registry).is_ok_and(|policy| demands_process(&policy)) {
+        return true;
+    }
     let Ok(entry) = registry.entry(name) else { return false };
     // Waits of WASI cannot be interrupted from outside, and have threads that would stay.
     let waits_by_itself = entry.wasi;
     // Installed by another version of Weir, which is the one that can run it.
     let is_foreign = entry.compiled.as_ref().is_some_and(|code| code.engine != ENGINE_KEY);
     waits_by_itself || is_foreign
+}
+
+/// Whether the operator wants plugins to be apart from the process that called them.
+fn demands_process(policy: &PolicyFile) -> bool {
+    match policy.isolation {
+        Isolation::Engine => false,
+        Isolation::Process => true,
+    }
 }
 
 /// Whether nobody but root, and the user that runs, can change what is installed in a directory.

@@ -25,7 +25,7 @@ pub use artifact::{FileIdentity, VerifiedFile};
 pub use entry::{CompiledCode, Entry, Signer};
 pub use grants::{GrantLine, Grants};
 pub use manifest::{Ask, LimitAsk, Manifest, Need};
-pub use policy_file::PolicyFile;
+pub use policy_file::{Isolation, PolicyFile};
 
 /// What can be wrong with the registry or an entry of it.
 #[derive(Debug, thiserror::Error)]

@@ -23,6 +23,19 @@ pub struct PolicyFile {
     pub audit_level: AuditLevel,
     /// What becomes of a command whose process cannot be confined.
     pub confinement: Strictness,
+    /// What keeps the code of plugins apart from the host.
+    pub isolation: Isolation,
+}
+
+/// What stands between a plugin's code and the host's process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Isolation {
+    /// The engine alone: code of plugins runs in the process that acts for them.
+    #[default]
+    Engine,
+    /// The engine and the kernel: it runs in a child process without any rights, which can only speak with its parent.
+    Process,
 }
 
 /// What becomes of a command where the kernel has a means of confinement that cannot be applied.
@@ -144,6 +157,13 @@ mod tests {
     }
 
     #[test]
+    fn code_runs_in_the_process_unless_the_policy_says_otherwise() {
+        assert_eq!(PolicyFile::default().isolation, Isolation::Engine);
+        assert_eq!(PolicyFile::parse(br#"{"isolation": "process"}"#).unwrap().isolation, Isolation::Process);
+        assert_eq!(PolicyFile::parse(br#"{"isolation": "engine"}"#).unwrap().isolation, Isolation::Engine);
+    }
+
+    #[test]
     fn unknown_keys_and_odd_values_are_errors() {
         for bad in [
             r#"{"requiresignatures": true}"#,
@@ -151,6 +171,8 @@ mod tests {
             r#"{"allowedSigners": {"bridge": ["alice"]}}"#,
             r#"{"allowedSigners": {"../bridge": []}}"#,
             r#"{"confinement": "off"}"#,
+            r#"{"isolation": "none"}"#,
+            r#"{"isolation": true}"#,
             "[true]",
             "",
         ] {

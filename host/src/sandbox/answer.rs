@@ -9,7 +9,7 @@ use crate::contract::code;
 /// Longest short text of an error, in bytes.
 const MSG: usize = 4096;
 /// Longest long text of an error, in bytes.
-const DETAILS: usize = 16 << 10;
+pub(super) const DETAILS: usize = 16 << 10;
 
 /// The plugin's own error. Runtimes take code 0 for a success, and print the texts to terminals and logs.
 pub(super) fn error(plugin: &str, error: WitError) -> CniError {
@@ -22,7 +22,7 @@ pub(super) fn error(plugin: &str, error: WitError) -> CniError {
 }
 
 /// Without control characters but line breaks and tabs, and not longer than this.
-fn readable(mut text: String, longest: usize) -> String {
+pub(super) fn readable(mut text: String, longest: usize) -> String {
     if text.len() > longest {
         let end = (0..=longest).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         text.truncate(end);

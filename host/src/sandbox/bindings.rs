@@ -30,9 +30,9 @@ macro_rules! contract {
 }
 
 #[cfg(not(feature = "fuzzing"))]
-contract!(Hash);
+contract!(Hash, serde::Serialize, serde::Deserialize);
 #[cfg(feature = "fuzzing")]
-contract!(Hash, arbitrary::Arbitrary);
+contract!(Hash, serde::Serialize, serde::Deserialize, arbitrary::Arbitrary);
 
 pub use self::weir::cni;
 pub use exports::weir::cni::plugin;

@@ -10,7 +10,8 @@ use wasmtime::component::{Component, Linker};
 
 use super::bindings::CniPluginPre;
 use super::engine::{self, ENGINE_KEY};
-use super::{Guest, imports};
+use super::imports;
+use super::side::Side;
 use crate::contract::code;
 use crate::registry::{Entry, FileIdentity, Registry, RegistryError, VerifiedFile};
 
@@ -32,13 +33,13 @@ struct Kept {
     /// What was linked.
     imports: Vec<String>,
     wasi: bool,
-    plugin: CniPluginPre<Guest>,
+    plugin: CniPluginPre<Side>,
 }
 
 /// Code of a plugin, found current and as it was installed.
 pub(super) enum Code {
     /// It was mapped for an earlier command.
-    Ready(CniPluginPre<Guest>),
+    Ready(CniPluginPre<Side>),
     /// It is to be mapped.
     File {
         /// The file that was checked.
@@ -114,7 +115,7 @@ impl Runtime {
         Some(self.kept.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn take_kept(&self, entry: &Entry, file: &FileIdentity, digest: &str) -> Option<CniPluginPre<Guest>> {
+    fn take_kept(&self, entry: &Entry, file: &FileIdentity, digest: &str) -> Option<CniPluginPre<Side>> {
         let mut kept = self.kept()?;
         let is_same = |one: &Kept| {
             one.digest == digest && one.file == *file && one.imports == entry.imports && one.wasi == entry.wasi
@@ -130,7 +131,7 @@ impl Runtime {
     ///
     /// # Errors
     /// Where the engine refuses it.
-    pub(super) fn prepare(&self, entry: &Entry, code: Code) -> wasmtime::Result<CniPluginPre<Guest>> {
+    pub(super) fn prepare(&self, entry: &Entry, code: Code) -> wasmtime::Result<CniPluginPre<Side>> {
         let (file, digest) = match code {
             Code::Ready(plugin) => return Ok(plugin),
             Code::File { file, digest } => (file, digest),

@@ -22,8 +22,9 @@ impl Limiter {
         self.refused.take()
     }
 
-    fn grow(&mut self, quantity: Quantity, current: usize, desired: usize) -> bool {
-        match self.budget.spend(quantity, desired.saturating_sub(current) as u64) {
+    /// Whether the instance may use so much more.
+    pub(super) fn admits(&mut self, quantity: Quantity, more: u64) -> bool {
+        match self.budget.spend(quantity, more) {
             Ok(()) => true,
             Err(stop) => {
                 self.refused = Some(stop);
@@ -33,13 +34,17 @@ impl Limiter {
     }
 }
 
+fn more(current: usize, desired: usize) -> u64 {
+    desired.saturating_sub(current) as u64
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(Quantity::Memory, current, desired))
+        Ok(self.admits(Quantity::Memory, more(current, desired)))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(self.grow(Quantity::TableElements, current, desired))
+        Ok(self.admits(Quantity::TableElements, more(current, desired)))
     }
 
     fn instances(&self) -> usize {

@@ -7,11 +7,15 @@ pub mod bindings;
 pub mod boundary;
 mod code;
 pub mod engine;
+mod fault;
 pub mod guest;
 pub mod handles;
 mod imports;
+mod isolated;
+mod job;
 mod limiter;
 mod run;
+mod side;
 mod wasi;
 
 pub use code::Runtime;

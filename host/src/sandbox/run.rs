@@ -7,26 +7,24 @@ use cni_spec::error::{Error as CniError, INTERNAL};
 use cni_spec::result::AddResult;
 use cni_spec::version::LATEST;
 use serde_json::Value;
-use wasmtime::component::{ResourceTable, ResourceTableError};
-use wasmtime::{Store, Trap};
+use wasmtime::component::ResourceTable;
 use weir_native::netns::Netns;
 use weir_native::watchdog::Watchdog;
 
-use super::answer;
-use super::bindings::plugin::{CniError as WitError, GcRequest, Request, StatusRequest};
-use super::bindings::{CniPlugin, cni};
 use super::code::Runtime;
 use super::guest::Guest;
+use super::job::Job;
 use super::limiter::Limiter;
 use super::wasi::Wasi;
+use super::{answer, isolated};
 use crate::broker::policy::{Audit, Denial};
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
-use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share, Stop};
+use crate::broker::{Broker, Budget, Facts, Limits, Policy, Share};
 use crate::confinement::{self, Confined};
 use crate::contract::{Command, Environment, Invocation, Setting, code};
 use crate::ledger::Ledger;
-use crate::registry::{Entry, PolicyFile, Registry, RegistryError};
+use crate::registry::{Entry, Isolation, PolicyFile, Registry, RegistryError};
 
 /// What one command shares among all plugins that run for it.
 pub struct Session {
@@ -118,6 +116,10 @@ impl Session {
 
     pub(crate) fn invocation(&self) -> &Invocation {
         &self.shared.invocation
+    }
+
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.shared.runtime
     }
 
     /// What decisions about host calls need to know.
@@ -214,38 +216,16 @@ pub fn run(
     let outermost = share.is_none();
     let budget = Budget::new(&entry.name, Limits::granted(&entry.grants.limits), share)
         .with_patience(session.shared.setting.patience.clone());
-    let limits = budget.limits();
-    let fault = |e: wasmtime::Error| plugin_fault(&entry.name, &e, &budget, None);
-    let ready = session.shared.runtime.prepare(entry, code).map_err(fault)?;
-    let mut store = Store::new(session.shared.runtime.engine(), guest(session, entry, config, &budget));
-    store.limiter(|guest| &mut guest.limiter);
-    store.set_hostcall_fuel(limits.call_bytes);
     let fuel = budget.fuel();
-    store.set_fuel(fuel).map_err(fault)?;
     let watchdog = watch(session, entry, &budget)?;
+    let job = Job { session, entry, command, config, budget: &budget, fuel };
+    let isolated = session.policy().isolation == Isolation::Process;
+    let guest = guest(session, entry, config, &budget, isolated);
     drop(loading);
-    let instantiating = times::enter(Phase::Instantiate);
-    let plugin = ready.instantiate(&mut store);
-    drop(instantiating);
-    let outcome = plugin.and_then(|plugin| {
-        let _running = times::enter(Phase::Guest);
-        call(&mut store, &plugin, session, command, config)
-    });
-    if let Some(wasi) = &store.data().wasi {
-        wasi.flush_output(&entry.name, &budget);
-    }
-    let refused = store.data_mut().limiter.refused();
-    let outcome = outcome.map_err(|e| plugin_fault(&entry.name, &e, &budget, refused));
-    budget.computed(fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
-    // What the guest's handles hold, such as locks, ends now.
-    store.data_mut().table = ResourceTable::new();
+    let outcome = if isolated { isolated::run(&job, code, guest) } else { job.run(code, guest) };
     drop(watchdog);
     if outermost {
         session.ledger().remove_empty_directories();
-    }
-    if !session.shared.runtime.is_lasting() {
-        // The rest ends with the process. To take it apart first takes a tenth of the time.
-        std::mem::forget((store, ready));
     }
     let outcome = outcome.and_then(|answer| answer.map_err(|e| answer::error(&entry.name, e)));
     let answer = outcome.map_err(|error| explain(error, &session.facts().denials()))?;
@@ -292,7 +272,7 @@ fn watch(session: &Session, entry: &Entry, budget: &Budget) -> Result<Watchdog, 
         .map_err(|e| CniError::new(INTERNAL, "cannot limit the plugin's time").with_details(e.message))
 }
 
-fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -> Guest {
+pub(super) fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget, isolated: bool) -> Guest {
     let policy = Policy::new(&entry.name, entry.grants.clone(), config, session.facts().clone())
         .with_manifest(entry.manifest.clone())
         .with_audit(session.shared.audit.clone(), &entry.component);
@@ -305,57 +285,8 @@ fn guest(session: &Arc<Session>, entry: &Entry, config: &str, budget: &Budget) -
             .with_ledger(session.ledger().clone()),
         session: session.clone(),
         limiter: Limiter::new(budget.clone()),
-        wasi: entry.wasi.then(|| Wasi::new(budget.limits().output_bytes)),
-    }
-}
-
-fn call(
-    store: &mut Store<Guest>,
-    plugin: &CniPlugin,
-    session: &Session,
-    command: Command,
-    config: &str,
-) -> wasmtime::Result<Result<String, WitError>> {
-    let exports = plugin.weir_cni_plugin();
-    let invocation = session.invocation();
-    let done = |outcome: Result<(), WitError>| outcome.map(|()| String::new());
-    Ok(match command {
-        Command::Add => exports.call_add(store, &request(invocation, config))?,
-        Command::Del => done(exports.call_del(store, &request(invocation, config))?),
-        Command::Check => done(exports.call_check(store, &request(invocation, config))?),
-        Command::Gc => {
-            let request = GcRequest {
-                network: invocation.network.clone(),
-                config: config.to_owned(),
-                valid_attachments: invocation.valid_attachments.iter().map(attachment).collect(),
-            };
-            done(exports.call_gc(store, &request)?)
-        }
-        Command::Status => {
-            let request = StatusRequest { network: invocation.network.clone(), config: config.to_owned() };
-            done(exports.call_status(store, &request)?)
-        }
-        Command::Version => Ok(String::new()),
-    })
-}
-
-fn attachment(attachment: &cni_spec::config::Attachment) -> cni::types::Attachment {
-    cni::types::Attachment {
-        container_id: attachment.container_id.clone(),
-        interface_name: attachment.interface_name.clone(),
-    }
-}
-
-fn request(invocation: &Invocation, config: &str) -> Request {
-    // Every result converts to its own newest version.
-    let prev_result = invocation.prev_result.as_ref().and_then(|r| r.to_json(LATEST).ok());
-    Request {
-        network: invocation.network.clone(),
-        attachment: attachment(&invocation.attachment),
-        netns_path: invocation.netns_path.clone(),
-        args: invocation.args.pairs().to_vec(),
-        config: config.to_owned(),
-        prev_result: prev_result.map(|value| value.to_string()),
+        // The child has one.
+        wasi: (entry.wasi && !isolated).then(|| Wasi::new(budget.limits().output_bytes)),
     }
 }
 
@@ -373,45 +304,6 @@ fn decode(plugin: &str, command: Command, answer: &str, budget: &Budget) -> Resu
 
 fn no_result(plugin: &str, why: String) -> CniError {
     CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} returned no valid result")).with_details(why)
-}
-
-/// Say why a plugin had to be stopped, and what can be done about it.
-fn plugin_fault(plugin: &str, error: &wasmtime::Error, budget: &Budget, refused: Option<Stop>) -> CniError {
-    let stop = error.downcast_ref::<Stop>().cloned().or_else(|| engine_limit(error, budget)).or(refused);
-    let why = match (error.downcast_ref::<Trap>(), &stop) {
-        // Most plugins cannot go on when they get no memory, and do not say so.
-        (Some(Trap::UnreachableCodeReached), Some(stop)) => format!("panicked or aborted: it {stop}"),
-        (_, Some(stop)) => stop.to_string(),
-        (Some(Trap::StackOverflow), None) => "used up its stack".to_owned(),
-        (Some(Trap::UnreachableCodeReached), None) => "panicked or aborted".to_owned(),
-        (Some(other), None) => format!("failed: {other}"),
-        (None, None) => "could not run".to_owned(),
-    };
-    let details = match stop {
-        Some(stop) => format!("{}; {error:#}", stop.remedy()),
-        None => format!("{error:#}"),
-    };
-    CniError::new(code::PLUGIN_FAILED, format!("plugin {plugin} {why}")).with_details(details)
-}
-
-/// The limit that the engine itself says was hit.
-fn engine_limit(error: &wasmtime::Error, budget: &Budget) -> Option<Stop> {
-    let limits = budget.limits();
-    if matches!(error.downcast_ref::<Trap>(), Some(Trap::OutOfFuel)) {
-        return Some(budget.out_of_fuel());
-    }
-    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
-        return Some(budget.stop("handles", limits.handles as u64));
-    }
-    // The rest has no type of its own; a test holds each of these texts against the engine.
-    let text = error.root_cause().to_string();
-    let known = [
-        ("fuel allocated for hostcalls", "callBytes", limits.call_bytes),
-        ("instance count too high", "instances", limits.instances),
-        ("memory count too high", "memories", limits.memories),
-        ("table count too high", "tables", limits.tables),
-    ];
-    known.iter().find(|(words, ..)| text.contains(words)).map(|(_, key, limit)| budget.stop(key, *limit as u64))
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! WASI for components built for wasm32-wasip2. Nothing is inherited: no files, no network, no environment, no
 //! arguments. What they print goes to the log.
 
-use wasmtime::component::Linker;
+use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxView};
 
-use super::Guest;
+use super::side::Side;
 use crate::broker::Budget;
 use crate::broker::trace::Level;
 
@@ -25,22 +25,28 @@ impl Wasi {
         Self { context: builder.build(), output }
     }
 
-    /// Write what the component printed to the log.
-    pub(super) fn flush_output(&self, plugin: &str, budget: &Budget) {
-        for text in String::from_utf8_lossy(&self.output.contents()).lines() {
-            budget.log(plugin, Level::Info, text);
-        }
+    /// What the component printed.
+    pub(super) fn printed(&self) -> Vec<u8> {
+        self.output.contents().to_vec()
+    }
+
+    pub(super) fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiCtxView<'a> {
+        WasiCtxView { ctx: &mut self.context, table }
     }
 }
 
-impl WasiView for Guest {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        // Linked only where the instance was made with a context; an empty one serves every other case the same.
-        let wasi = self.wasi.get_or_insert_with(|| Wasi::new(0));
-        WasiCtxView { ctx: &mut wasi.context, table: &mut self.table }
+/// Write what a component printed to the log.
+pub(super) fn log_output(printed: &[u8], plugin: &str, budget: &Budget) {
+    for text in String::from_utf8_lossy(printed).lines() {
+        budget.log(plugin, Level::Info, text);
     }
 }
 
-pub(super) fn add_to_linker(linker: &mut Linker<Guest>) -> wasmtime::Result<()> {
+/// Have the threads that serve WASI's clocks started by now; there are none before somebody needs them.
+pub(super) fn start_threads() {
+    wasmtime_wasi::runtime::with_ambient_tokio_runtime(|| ());
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<Side>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_sync(linker)
 }

@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use weir_tests::{Host, Test, test};
+use weir_tests::{Host, Test, skip, test};
 
 use crate::component::{Place, bundled, manifest};
 
@@ -14,6 +14,7 @@ pub(crate) fn tests() -> Vec<Test> {
         test("explain_shows_what_variables_stand_for_with_a_configuration", expands),
         test("explain_tells_denied_and_partly_granted_and_what_to_do", denied_and_partly),
         test("explain_finds_what_is_granted_and_not_asked_for", finds_surplus),
+        test("explain_tells_what_the_kernel_lacks", kernel),
         test("every_bundled_plugin_says_why_and_is_granted_what_it_asks_for", bundled_plugins),
     ]
 }
@@ -29,6 +30,34 @@ fn capability<'a>(report: &'a Value, key: &str, value: &str) -> Result<&'a Value
     let all = report["capabilities"].as_array().context("no capabilities")?;
     let found = all.iter().find(|c| c["key"] == json!(key) && c["value"] == json!(value));
     found.with_context(|| format!("no {key} {value} in {report}"))
+}
+
+/// What it says of kinds of links is what the kernel does.
+fn kernel(host: &Host) -> Result<()> {
+    let place = Place::new(host)?;
+    let mut tried = 0;
+    // Kinds that need no link below them, and how iproute2 makes one.
+    for (plugin, kind, options) in
+        [("dummy", "dummy", &[][..]), ("vrf", "vrf", &["table", "77"]), ("bandwidth", "ifb", &[])]
+    {
+        place.must(&["install", "--grant-requested", &bundled(plugin)])?;
+        let report = explain(&place, &[plugin])?;
+        let needs = report["kernel"]["needs"].as_array().context("no needs")?;
+        let need = needs.iter().find(|need| need["neededBy"] == json!(format!("link kind {kind}")));
+        let state = need.with_context(|| format!("no {kind} in {report}"))?["state"].as_str().context("no state")?;
+        let made = host.run("ip", ["link", "add", "probe", "type", kind].into_iter().chain(options.iter().copied()));
+        if made.is_ok() {
+            host.run("ip", ["link", "del", "probe"])?;
+        }
+        match state {
+            "present" => ensure!(made.is_ok(), "{kind} is there, and yet: {made:?}"),
+            "missing" => ensure!(made.is_err(), "{kind} is missing, and yet it was made"),
+            "loadable" | "unknown" => continue,
+            other => bail!("{kind}: {other}"),
+        }
+        tried += 1;
+    }
+    if tried == 0 { Err(skip("this kernel does not tell what it has")) } else { Ok(()) }
 }
 
 fn names_the_line(host: &Host) -> Result<()> {

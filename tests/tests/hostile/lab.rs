@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use weir_tests::{Answer, Call, CniError, Container, Host, Programs, Snapshot};
+use weir_tests::{Answer, Call, CniError, Container, Host, Programs, Snapshot, programs};
 
 use crate::component;
 use crate::scene::{self, Scene};
@@ -24,17 +24,27 @@ pub struct Lab<'h> {
     pub container: Container,
     payload: &'static str,
     programs: Programs,
+    /// Code of plugins runs in processes of their own.
+    pub isolated: bool,
     before: Snapshot,
 }
 
 impl<'h> Lab<'h> {
     /// Set the scene for a payload.
     pub fn new(host: &'h Host, payload: &'static str) -> Result<Self> {
-        let programs = Programs::of(component::installed()?);
+        Self::with(host, payload, Programs::of(component::installed()?), false)
+    }
+
+    /// The same with code of plugins in processes of their own.
+    pub fn isolated(host: &'h Host, payload: &'static str) -> Result<Self> {
+        Self::with(host, payload, Programs::of(programs::isolated(&component::installed()?)?), true)
+    }
+
+    fn with(host: &'h Host, payload: &'static str, programs: Programs, isolated: bool) -> Result<Self> {
         let scene = Scene::new(host, &programs)?;
         let container = scene::attackers_container(host)?;
         let before = snapshot(&scene, &container)?;
-        Ok(Self { _host: host, scene, container, payload, programs, before })
+        Ok(Self { _host: host, scene, container, payload, programs, isolated, before })
     }
 
     /// The attacker's configuration for a command.

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use weir_tests::{Host, Test, run, test};
+use weir_tests::{Test, run, test};
 
 use crate::lab::Lab;
 
@@ -58,11 +58,25 @@ fn main() -> ExitCode {
     for (family, payload, check) in of_the_guest().into_iter().chain(abi::all()) {
         *families.entry(family).or_default() += 1;
         tests.push(test(payload, move |host| check(&Lab::new(host, payload)?)));
+        if is_tried_isolated(family, *families.get(family).unwrap_or(&0)) {
+            let name = format!("in_a_process/{payload}");
+            tests.push(test(name, move |host| check(&Lab::isolated(host, payload)?)));
+        }
     }
     let counted = families.clone();
     tests.push(test("there_are_at_least_eighty_payloads", move |_| numbers(&counted)));
-    tests.push(test("without_a_payload_the_same_guest_succeeds", harmless));
+    tests.push(test("without_a_payload_the_same_guest_succeeds", |host| harmless(&Lab::new(host, "")?)));
+    tests.push(test("in_a_process/without_a_payload_the_same_guest_succeeds", |host| {
+        harmless(&Lab::isolated(host, "")?)
+    }));
     run(tests)
+}
+
+/// Whether a payload is also tried with its code in a process of its own: those that are about the engine and the boundary,
+/// and one of five of the others. `WEIR_TESTS_ISOLATION=process` tries all.
+fn is_tried_isolated(family: &str, number: usize) -> bool {
+    let all = std::env::var_os("WEIR_TESTS_ISOLATION").is_some_and(|mode| mode == "process");
+    all || matches!(family, "abi" | "exhaustion" | "handles" | "wasi") || number.is_multiple_of(5)
 }
 
 /// Tells how many payloads there are.
@@ -75,8 +89,7 @@ fn numbers(families: &BTreeMap<&str, usize>) -> Result<()> {
 }
 
 /// The guest itself runs under this grant: what is refused is refused for what it does.
-fn harmless(host: &Host) -> Result<()> {
-    let lab = Lab::new(host, "")?;
+fn harmless(lab: &Lab<'_>) -> Result<()> {
     lab.call("ADD")?.ok()?;
     lab.unchanged()
 }

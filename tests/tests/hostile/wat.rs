@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, anyhow};
 use serde_json::json;
-use weir_tests::{Call, CniError, Programs};
+use weir_tests::{Call, CniError, Programs, programs};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -120,6 +120,9 @@ impl Lab<'_> {
             // A refusal, not a crash.
             anyhow::ensure!(output.status.code() == Some(1), "weir install ended with {}: {text}", output.status);
             return Ok(Fate::NotInstalled(text));
+        }
+        if self.isolated {
+            programs::demand_isolation(directory.path())?;
         }
         let config = json!({"cniVersion": "1.1.0", "name": "strangers", "type": "crafted"});
         let call = Call::new(&Programs::of(directory.path()), "crafted", "ADD")?;

@@ -32,8 +32,8 @@ mod virtual_links;
 
 use wasmtime::component::{HasSelf, Linker};
 
-use super::Guest;
 use super::bindings::cni;
+use super::side::Side;
 use super::wasi;
 
 /// Link what a component imports and was granted, and nothing else. The word lists of the contract (`types`,
@@ -41,10 +41,10 @@ use super::wasi;
 ///
 /// # Errors
 /// The name of the interface that does not exist in this contract.
-pub(super) fn link(linker: &mut Linker<Guest>, interfaces: &[String], with_wasi: bool) -> wasmtime::Result<()> {
+pub(super) fn link(linker: &mut Linker<Side>, interfaces: &[String], with_wasi: bool) -> wasmtime::Result<()> {
     macro_rules! add {
         ($interface:ident) => {
-            cni::$interface::add_to_linker::<Guest, HasSelf<Guest>>(linker, |guest| guest)?
+            cni::$interface::add_to_linker::<Side, HasSelf<Side>>(linker, |side| side)?
         };
     }
     add!(types);

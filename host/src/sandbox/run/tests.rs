@@ -3,12 +3,14 @@
 
 use cni_spec::version::Version;
 use serde_json::json;
+use wasmtime::Trap;
 
 use std::path::Path;
 
 use super::*;
 use crate::contract::Variables;
 use crate::registry::{Grants, Manifest};
+use crate::sandbox::fault::Fault;
 
 fn session(directory: &Path) -> Arc<Session> {
     let values = [("CNI_COMMAND", "STATUS"), ("CNI_PATH", "/")];
@@ -78,7 +80,7 @@ fn a_plugin_that_had_to_be_stopped_is_named_with_the_reason() {
         (wasmtime::Error::msg("odd"), "could not run"),
     ];
     for (fault, reason) in cases {
-        let error = plugin_fault("p", &fault, &budget, None);
+        let error = Fault::from(&fault).explain("p", &budget, None);
         assert_eq!(error.code, code::PLUGIN_FAILED);
         assert!(error.msg.starts_with("plugin p ") && error.msg.contains(reason), "{error:?}");
     }

@@ -1,6 +1,6 @@
 //! The lists of system calls.
 //!
-//! [`ALONE`] was taken from what the host and its engine do in the tests, and from what the C library calls for it in
+//! [`ALONE`] and [`GUEST`] were taken from what the host and its engine do in the tests, and from what the C library calls for it in
 //! other places; [`NEVER`] from the capabilities that no network plugin needs, and from the lists of calls that container
 //! runtimes refuse.
 
@@ -44,14 +44,28 @@ pub(super) const ALONE: &[i64] = with_old!(
         SYS_pidfd_send_signal, SYS_exit, SYS_exit_group,
         SYS_getpid, SYS_getppid, SYS_gettid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
         SYS_prctl, SYS_prlimit64, SYS_uname, SYS_sysinfo,
-        // Capabilities are given up last.
-        SYS_capget, SYS_capset,
+        // Capabilities are given up last; a child process gives up more.
+        SYS_capget, SYS_capset, SYS_landlock_create_ruleset, SYS_landlock_restrict_self, SYS_seccomp,
     ],
     old: [
         SYS_open, SYS_stat, SYS_lstat, SYS_access, SYS_readlink, SYS_mkdir, SYS_rmdir, SYS_unlink, SYS_link, SYS_rename,
         SYS_chmod, SYS_dup2, SYS_pipe, SYS_poll, SYS_select, SYS_alarm, SYS_time, SYS_fork, SYS_vfork, SYS_arch_prctl,
         SYS_epoll_create, SYS_epoll_wait,
     ]
+);
+
+/// What code in a child of its own does: compute, speak over the socket that it has, and end. What makes memory
+/// executable is refused apart.
+pub(super) const GUEST: &[i64] = with_old!(
+    [
+        SYS_read, SYS_write, SYS_sendto, SYS_recvfrom, SYS_close,
+        SYS_munmap, SYS_mremap, SYS_madvise, SYS_brk, SYS_futex, SYS_sched_yield,
+        SYS_clock_gettime, SYS_clock_getres, SYS_getrandom, SYS_rt_sigreturn, SYS_sigaltstack, SYS_rt_sigprocmask,
+        SYS_restart_syscall, SYS_exit, SYS_exit_group,
+        // WASI's clocks and pipes wait on what was opened before.
+        SYS_epoll_pwait, SYS_epoll_ctl, SYS_clock_nanosleep,
+    ],
+    old: [SYS_epoll_wait, SYS_time]
 );
 
 /// What neither the host nor the programs of the system that it starts have a need for.

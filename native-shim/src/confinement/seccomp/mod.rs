@@ -1,6 +1,6 @@
 //! Seccomp: which system calls the process, and what it starts, may still make. See seccomp(2).
 //!
-//! A refused call fails with EPERM; the process goes on. Calls in the ways of other processors' programs (32-bit x86,
+//! A refused call fails with EPERM, and the process goes on; a child that runs a guest is killed. Calls in the ways of other processors' programs (32-bit x86,
 //! x32) are all refused.
 
 mod calls;
@@ -20,6 +20,8 @@ pub enum Profile {
     /// For a process that starts programs of the system, such as iptables: all but what is on a list. Nothing on that list
     /// is needed to set up a network.
     WithPrograms,
+    /// For a child that runs a plugin's code: compute, and speak over a socket that is open. Anything else kills it.
+    Guest,
 }
 
 /// Apply a profile. `no_new_privs` must be set, or CAP_SYS_ADMIN held.
@@ -29,11 +31,21 @@ pub fn install(profile: Profile) -> Result<Support> {
         .map_err(|_| Error::new(crate::ErrorKind::Invalid, "the seccomp filter is too long"))?;
     let filter = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
     // Without the flag, older kernels slow the processor down for the rest of the process.
-    let flags = libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+    let flags = match profile {
+        Profile::Alone | Profile::WithPrograms => libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+        // For strange code the processor should be careful, and no thread may be left out.
+        Profile::Guest => libc::SECCOMP_FILTER_FLAG_TSYNC,
+    };
     // SAFETY: `filter` describes `program`; both live until the call is over.
     let answer = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
-    if answer == 0 {
-        return Ok(Support::Enforced);
+    match answer {
+        0 => return Ok(Support::Enforced),
+        // The number of a thread that has another filter.
+        1.. => {
+            let why = format!("apply the seccomp filter: thread {answer} has another one");
+            return Err(Error::new(crate::ErrorKind::Invalid, why));
+        }
+        _ => {}
     }
     match io::Error::last_os_error() {
         e if e.raw_os_error() == Some(libc::ENOSYS) => Ok(Support::Absent),
@@ -54,14 +66,27 @@ fn verdicts(profile: Profile) -> program::Table {
     let (listed, on_list, otherwise) = match profile {
         Profile::Alone => (calls::ALONE, Verdict::Allow, Verdict::Refuse),
         Profile::WithPrograms => (calls::NEVER, Verdict::Refuse, Verdict::Allow),
+        Profile::Guest => (calls::GUEST, Verdict::Allow, Verdict::Kill),
     };
-    let special = [
+    let of_host = [
         (libc::SYS_setns, Verdict::NetworkNamespaceOnly),
         (libc::SYS_socket, Verdict::KnownFamilyOnly),
         (libc::SYS_clone, Verdict::NoNamespaces),
         // Its flags are in memory, where a filter cannot see them. C libraries go back to clone.
         (libc::SYS_clone3, Verdict::Missing),
     ];
+    // A child that runs a guest becomes nobody, where the host has the right to do that.
+    let to_nobody = [
+        (libc::SYS_setresuid, Verdict::NobodyOnly),
+        (libc::SYS_setresgid, Verdict::NobodyOnly),
+        (libc::SYS_setgroups, Verdict::NoneOnly),
+    ];
+    let of_guest = [(libc::SYS_mmap, Verdict::NotExecutable), (libc::SYS_mprotect, Verdict::NotExecutable)];
+    let special: Vec<(i64, Verdict)> = match profile {
+        Profile::Alone => of_host.into_iter().chain(to_nobody).collect(),
+        Profile::WithPrograms => of_host.to_vec(),
+        Profile::Guest => of_guest.to_vec(),
+    };
     program::Table::new(listed, on_list, otherwise, &special)
 }
 

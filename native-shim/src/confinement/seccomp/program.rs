@@ -11,17 +11,32 @@ pub(super) enum Verdict {
     Refuse,
     /// ENOSYS: as if the kernel did not have it.
     Missing,
+    /// The process ends at once.
+    Kill,
     /// setns: allowed where the second argument says that it must be a network namespace.
     NetworkNamespaceOnly,
     /// socket: unix, netlink, packet, IPv4 and IPv6.
     KnownFamilyOnly,
     /// clone: no new namespaces.
     NoNamespaces,
+    /// setresuid, setresgid: all three the user or group that owns nothing; else refused.
+    NobodyOnly,
+    /// setgroups: to none; else refused.
+    NoneOnly,
+    /// mmap, mprotect: no executable memory; else killed.
+    NotExecutable,
 }
+
+/// User and group that own nothing.
+pub(super) const NOBODY: u32 = 65534;
 
 /// From which number on which verdict holds, sorted; the first starts at 0.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Table(Vec<(u32, Verdict)>);
+pub(super) struct Table {
+    ranges: Vec<(u32, Verdict)>,
+    /// For calls in the ways of other processors' programs.
+    foreign: Verdict,
+}
 
 // Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
@@ -51,6 +66,8 @@ const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
 const ALLOW: sock_filter = step(RETURN, libc::SECCOMP_RET_ALLOW);
 const EPERM: sock_filter = step(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
 const ENOSYS: sock_filter = step(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
+
+const KILL: sock_filter = step(RETURN, libc::SECCOMP_RET_KILL_PROCESS);
 
 const NEW_NAMESPACES: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
@@ -87,18 +104,21 @@ impl Table {
             from(call, verdict);
             from(call.saturating_add(1), otherwise);
         }
-        from(FOREIGN, Verdict::Refuse);
+        let foreign = if otherwise == Verdict::Kill { Verdict::Kill } else { Verdict::Refuse };
+        from(FOREIGN, foreign);
         // A call that follows directly leaves two neighbours of one verdict behind.
         table.dedup_by_key(|(_, verdict)| *verdict);
-        Self(table)
+        Self { ranges: table, foreign }
     }
 }
 
 /// The filter for a table.
 pub(super) fn compile(table: &Table) -> Vec<sock_filter> {
-    let mut program = Vec::with_capacity(8 + 3 * table.0.len());
-    program.extend([step(LOAD, ARCHITECTURE), branch(IF_EQUAL, NATIVE, 1, 0), EPERM, step(LOAD, NUMBER)]);
-    search(&table.0, &mut program);
+    let mut program = Vec::with_capacity(8 + 3 * table.ranges.len());
+    program.extend([step(LOAD, ARCHITECTURE), branch(IF_EQUAL, NATIVE, 1, 0)]);
+    leaf(table.foreign, &mut program);
+    program.push(step(LOAD, NUMBER));
+    search(&table.ranges, &mut program);
     program
 }
 
@@ -133,6 +153,17 @@ fn leaf(verdict: Verdict, program: &mut Vec<sock_filter>) {
         Verdict::Allow => program.push(ALLOW),
         Verdict::Refuse => program.push(EPERM),
         Verdict::Missing => program.push(ENOSYS),
+        Verdict::Kill => program.push(KILL),
+        Verdict::NobodyOnly => {
+            for (index, over) in [(0, 5), (1, 3), (2, 1)] {
+                program.extend([step(LOAD, argument(index)), branch(IF_EQUAL, NOBODY, 0, over)]);
+            }
+            program.extend([ALLOW, EPERM]);
+        }
+        Verdict::NoneOnly => program.extend([step(LOAD, argument(0)), branch(IF_EQUAL, 0, 0, 1), ALLOW, EPERM]),
+        Verdict::NotExecutable => {
+            program.extend([step(LOAD, argument(2)), branch(IF_ANY_BIT, libc::PROT_EXEC as u32, 0, 1), KILL, ALLOW]);
+        }
         Verdict::NetworkNamespaceOnly => {
             program.extend([step(LOAD, argument(1)), branch(IF_EQUAL, libc::CLONE_NEWNET as u32, 0, 1), ALLOW, EPERM]);
         }

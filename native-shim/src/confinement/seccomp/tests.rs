@@ -7,6 +7,7 @@ use super::{Profile, verdicts};
 
 const NATIVE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
 const ALLOWED: u32 = libc::SECCOMP_RET_ALLOW;
+const KILLED: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 
 /// What the kernel would answer, and after how many steps.
@@ -43,14 +44,25 @@ fn answer(profile: Profile, call: i64, arguments: [u32; 3]) -> u32 {
 
 #[test]
 fn every_number_gets_the_verdict_of_its_list() {
-    for profile in [Profile::Alone, Profile::WithPrograms] {
+    for profile in [Profile::Alone, Profile::WithPrograms, Profile::Guest] {
         let program = compile(&verdicts(profile));
         let (list, on_list, otherwise) = match profile {
             Profile::Alone => (super::calls::ALONE, ALLOWED, REFUSED),
             Profile::WithPrograms => (super::calls::NEVER, REFUSED, ALLOWED),
+            Profile::Guest => (super::calls::GUEST, ALLOWED, KILLED),
         };
-        let special =
-            [libc::SYS_setns, libc::SYS_socket, libc::SYS_clone, libc::SYS_clone3, libc::SYS_mmap, libc::SYS_mprotect];
+        let special: &[i64] = match profile {
+            Profile::Guest => &[libc::SYS_mmap, libc::SYS_mprotect],
+            Profile::Alone | Profile::WithPrograms => &[
+                libc::SYS_setns,
+                libc::SYS_socket,
+                libc::SYS_clone,
+                libc::SYS_clone3,
+                libc::SYS_setresuid,
+                libc::SYS_setresgid,
+                libc::SYS_setgroups,
+            ],
+        };
         for number in (0..1024).filter(|number| !special.contains(number)) {
             let expected = if list.contains(&number) { on_list } else { otherwise };
             let (answered, steps) = run(&program, NATIVE, u32::try_from(number).unwrap(), [0; 3]);
@@ -85,4 +97,49 @@ fn arguments_are_looked_at() {
         assert_eq!(answer(profile, libc::SYS_socket, [libc::AF_ALG as u32, 0, 0]), REFUSED);
         assert_eq!(answer(profile, libc::SYS_socket, [libc::AF_VSOCK as u32, 0, 0]), REFUSED);
     }
+}
+
+#[test]
+fn the_host_may_become_nobody_and_no_one_else() {
+    for call in [libc::SYS_setresuid, libc::SYS_setresgid] {
+        assert_eq!(answer(Profile::Alone, call, [65534; 3]), ALLOWED);
+        for other in [[0, 65534, 65534], [65534, 0, 65534], [65534, 65534, 0], [65534, 65534, u32::MAX], [0; 3]] {
+            assert_eq!(answer(Profile::Alone, call, other), REFUSED, "{other:?}");
+        }
+    }
+    assert_eq!(answer(Profile::Alone, libc::SYS_setgroups, [0; 3]), ALLOWED);
+    assert_eq!(answer(Profile::Alone, libc::SYS_setgroups, [1, 0, 0]), REFUSED);
+}
+
+#[test]
+fn a_guest_makes_no_memory_executable_and_dies_of_what_is_not_listed() {
+    let (read, write, execute) = (libc::PROT_READ as u32, libc::PROT_WRITE as u32, libc::PROT_EXEC as u32);
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        assert_eq!(answer(Profile::Guest, call, [0, 0, read | write]), ALLOWED);
+        assert_eq!(answer(Profile::Guest, call, [0, 0, read | execute]), KILLED);
+        assert_eq!(answer(Profile::Guest, call, [0, 0, execute]), KILLED);
+    }
+    let calls = [
+        libc::SYS_openat,
+        libc::SYS_socket,
+        libc::SYS_clone,
+        libc::SYS_clone3,
+        libc::SYS_execve,
+        libc::SYS_ptrace,
+        libc::SYS_kill,
+        libc::SYS_setresuid,
+        libc::SYS_prctl,
+        libc::SYS_ioctl,
+        libc::SYS_connect,
+        libc::SYS_sendmsg,
+        libc::SYS_pkey_mprotect,
+        libc::SYS_memfd_create,
+    ];
+    for call in calls {
+        assert_eq!(answer(Profile::Guest, call, [0; 3]), KILLED, "call {call}");
+    }
+    let program = compile(&verdicts(Profile::Guest));
+    let read = u32::try_from(libc::SYS_read).unwrap();
+    assert_eq!(run(&program, 0x4000_0003, read, [0; 3]).0, KILLED, "i386");
+    assert_eq!(run(&program, NATIVE, read | 0x4000_0000, [0; 3]).0, KILLED, "x32");
 }

@@ -3,7 +3,8 @@
 //! With `WEIR_TIMES=1` weir-cni says what it was busy with. `contract` and `calls` are what a native program with the same
 //! logic does as well: read, check and print, and ask the kernel. `load`, `instantiate`, `guest`, `broker` and `confine` are
 //! the sandbox. `guest` is the plugin's own logic, which a native program would run too, though somewhat quicker; so the
-//! sum is what the sandbox costs at most.
+//! sum is what the sandbox costs at most. Where the code runs in a process of its own, `guest` holds the messages and the end of
+//! that process, too.
 
 use std::time::{Duration, Instant};
 
@@ -66,11 +67,17 @@ impl Cost {
     }
 }
 
-/// Measure, on a host of its own.
+/// Measure, on a host of its own: with the code of plugins in the process that acts for them, and in one of its own.
 pub(crate) fn measure(runs: usize) -> Result<Vec<Cost>> {
+    let mut costs = measure_in(Programs::weir()?, ["sandbox, bridge ADD", "sandbox, bridge DEL"], runs)?;
+    let names = ["isolation in a process, bridge ADD", "isolation in a process, bridge DEL"];
+    costs.extend(measure_in(Programs::isolated()?, names, runs)?);
+    Ok(costs)
+}
+
+fn measure_in(programs: Programs, [add_name, del_name]: [&'static str; 2], runs: usize) -> Result<Vec<Cost>> {
     let thread = std::thread::spawn(move || -> Result<Vec<Cost>> {
         let host = Host::new()?;
-        let programs = Programs::weir()?;
         let container = host.container("measured")?;
         let config = alone("1.0.0", &bridge(&["10.1.0.0/16"]));
         let call = |command| -> Result<Call> {
@@ -88,7 +95,7 @@ pub(crate) fn measure(runs: usize) -> Result<Vec<Cost>> {
                 dels.push(deleted);
             }
         }
-        Ok(vec![Cost::of("sandbox, bridge ADD", &adds), Cost::of("sandbox, bridge DEL", &dels)])
+        Ok(vec![Cost::of(add_name, &adds), Cost::of(del_name, &dels)])
     });
     thread.join().map_err(|_| anyhow!("it panicked"))?
 }
