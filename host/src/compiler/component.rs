@@ -1,16 +1,9 @@
 //! What can be read from a component without running it: its manifest and its imports.
 
-use wasmparser::component_types::ComponentEntityType;
-use wasmparser::types::Types;
 use wasmparser::{Encoding, Parser, Payload, Validator};
 
 use crate::broker::function::INTERFACES;
 use crate::registry::{Manifest, manifest};
-
-/// The interface of the contract that a plugin exports.
-const EXPORT: &str = "plugin";
-/// Its functions.
-const COMMANDS: [&str; 5] = ["add", "del", "check", "gc", "status"];
 
 /// Facts about a component.
 #[derive(Debug, Clone)]
@@ -41,9 +34,6 @@ pub enum ComponentError {
     /// The manifest is wrong.
     #[error("{0}")]
     Manifest(String),
-    /// It lacks a command.
-    #[error("it exports no {0:?} of weir:cni/{EXPORT}@0.1, so it is no plugin; the SDK's export_plugin! macro does it")]
-    NoPlugin(&'static str),
     /// It imports what no host gives.
     #[error("it imports {0:?}, which is neither of the contract weir:cni@0.1 nor of WASI 0.2")]
     UnknownImport(String),
@@ -61,10 +51,9 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentFacts, ComponentError> {
         return Err(ComponentError::CoreModule);
     }
     let invalid = |e: wasmparser::BinaryReaderError| ComponentError::Invalid(e.to_string());
-    let types = Validator::new().validate_all(bytes).map_err(invalid)?;
+    Validator::new().validate_all(bytes).map_err(invalid)?;
     let mut manifests: Vec<&[u8]> = Vec::new();
     let mut import_names = Vec::new();
-    let mut plugin = None;
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(invalid)? {
@@ -81,12 +70,6 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentFacts, ComponentError> {
                     import_names.push(import.map_err(invalid)?.name.name.to_owned());
                 }
             }
-            Payload::ComponentExportSection(section) if depth == 1 => {
-                for export in section {
-                    let name = export.map_err(invalid)?.name.name;
-                    plugin = plugin.or(Some(name).filter(|name| contract_interface(name) == Some(EXPORT)));
-                }
-            }
             _ => {}
         }
     }
@@ -95,24 +78,11 @@ pub fn read_component(bytes: &[u8]) -> Result<ComponentFacts, ComponentError> {
         [one] => Manifest::parse(one).map_err(ComponentError::Manifest)?,
         _ => return Err(ComponentError::SeveralManifests),
     };
-    if let Some(command) = missing_command(&types, plugin) {
-        return Err(ComponentError::NoPlugin(command));
-    }
     let (imports, wasi_imports) = sort_imports(import_names)?;
     if let Some(undeclared) = imports.iter().find(|import| !manifest.asks_for(import)) {
         return Err(ComponentError::UndeclaredImport(undeclared.clone()));
     }
     Ok(ComponentFacts { manifest, imports, wasi_imports })
-}
-
-/// A command that an export does not have.
-fn missing_command(types: &Types, export: Option<&str>) -> Option<&'static str> {
-    let item = export.and_then(|name| types.component_item_for_export(name));
-    let functions = match item.map(|item| item.ty) {
-        Some(ComponentEntityType::Instance(id)) => types.as_ref().get(id).map(|instance| &instance.exports),
-        _ => None,
-    };
-    COMMANDS.into_iter().find(|command| functions.is_none_or(|functions| !functions.contains_key(*command)))
 }
 
 fn sort_imports(names: Vec<String>) -> Result<(Vec<String>, Vec<String>), ComponentError> {

@@ -1,6 +1,9 @@
 //! WASI for components built for wasm32-wasip2. Nothing is inherited: no files, no network, no environment, no
 //! arguments. What they print goes to the log.
 
+use std::sync::{Arc, Barrier};
+
+use tokio::runtime::Handle;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 use wasmtime_wasi::{WasiCtx, WasiCtxView};
@@ -42,9 +45,20 @@ pub(super) fn log_output(printed: &[u8], plugin: &str, budget: &Budget) {
     }
 }
 
-/// Have the threads that serve WASI's clocks started by now; there are none before somebody needs them.
+/// Have the threads that serve WASI's clocks started by now, and done with what a thread asks of the kernel when it begins;
+/// there are none before somebody needs them.
 pub(super) fn start_threads() {
-    wasmtime_wasi::runtime::with_ambient_tokio_runtime(|| ());
+    wasmtime_wasi::runtime::with_ambient_tokio_runtime(|| {
+        let runtime = Handle::current();
+        let threads = runtime.metrics().num_workers();
+        // Each waits for all the others, so each of them has one of these.
+        let all_there = Arc::new(Barrier::new(threads + 1));
+        for _ in 0..threads {
+            let all_there = all_there.clone();
+            runtime.spawn(async move { all_there.wait() });
+        }
+        all_there.wait();
+    });
 }
 
 pub(super) fn add_to_linker(linker: &mut Linker<Side>) -> wasmtime::Result<()> {

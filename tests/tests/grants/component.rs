@@ -19,24 +19,13 @@ pub(crate) fn manifest(name: &str, version: &str, asks: &[(&str, &[&str], &str)]
     })
 }
 
-/// Commands that do nothing; nobody calls them.
-const COMMANDS: &str = r#"(component
-    (core module $module (func (export "nothing")))
-    (core instance $instance (instantiate $module))
-    (func $nothing (canon lift (core func $instance "nothing")))
-    (instance $commands
-        (export "add" (func $nothing)) (export "del" (func $nothing)) (export "check" (func $nothing))
-        (export "gc" (func $nothing)) (export "status" (func $nothing)))
-    (export "weir:cni/plugin@0.1.0" (instance $commands)))"#;
-
-/// A component with next to no code.
-fn component(manifest: &Value, wat: &str) -> Vec<u8> {
+/// A component without code.
+fn component(manifest: &Value) -> Vec<u8> {
     let (name, text) = ("weir:manifest", manifest.to_string());
     let mut section = vec![u8::try_from(name.len()).unwrap()];
     section.extend(name.bytes());
     section.extend(text.bytes());
-    let mut bytes = wat::parse_str(wat).unwrap();
-    bytes.push(0);
+    let mut bytes = b"\0asm\x0d\0\x01\0\0".to_vec();
     bytes.extend(leb128(section.len()));
     bytes.extend(section);
     bytes
@@ -69,19 +58,7 @@ impl Place {
     /// Write a component with a manifest.
     pub(crate) fn write(&self, manifest: &Value) -> Result<String> {
         let name = format!("{}-{}.wasm", manifest["name"].as_str().unwrap(), manifest["version"].as_str().unwrap());
-        self.file(&name, &component(manifest, COMMANDS))
-    }
-
-    /// Write a component with a manifest that has the commands of a plugin, but for this one.
-    pub(crate) fn write_without(&self, manifest: &Value, command: &str) -> Result<String> {
-        let export = format!(r#"(export "{command}" (func $nothing))"#);
-        ensure!(COMMANDS.contains(&export), "no command is called {command}");
-        self.file("incomplete.wasm", &component(manifest, &COMMANDS.replace(&export, "")))
-    }
-
-    /// Write a component that has a manifest and nothing else.
-    pub(crate) fn write_empty(&self, manifest: &Value) -> Result<String> {
-        self.file("empty.wasm", &component(manifest, "(component)"))
+        self.file(&name, &component(manifest))
     }
 
     pub(crate) fn file(&self, name: &str, content: &[u8]) -> Result<String> {

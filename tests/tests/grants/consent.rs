@@ -17,25 +17,8 @@ pub(crate) fn tests() -> Vec<Test> {
         test("another_version_is_asked_for_anew_with_the_difference_only", difference_only),
         test("what_the_operator_set_stays_over_an_upgrade", operators_settings_stay),
         test("a_manifest_of_version_1_is_read_and_asks_for_no_objects", version_1),
-        test("a_component_that_lacks_a_command_is_not_installed", incomplete),
         test("texts_that_would_deceive_on_a_terminal_are_refused", deceptive_texts),
     ]
-}
-
-fn incomplete(host: &Host) -> Result<()> {
-    let place = Place::new(host)?;
-    for command in ["add", "del", "check", "gc", "status"] {
-        let incomplete = place.write_without(&modest(), command)?;
-        place.fails(
-            &["install", "--grant-requested", &incomplete],
-            &["incomplete.wasm", &format!("no \"{command}\" of")],
-        )?;
-    }
-    let empty = place.write_empty(&modest())?;
-    place.fails(&["install", "--grant-requested", &empty], &["weir:cni/plugin@0.1"])?;
-    ensure!(!place.is_installed("probe"));
-    place.must(&["install", "--grant-requested", &place.write(&modest())?])?;
-    Ok(())
 }
 
 fn modest() -> Value {
