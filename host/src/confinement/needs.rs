@@ -120,7 +120,7 @@ impl Needs {
         }
         if self.children {
             // The filter of system calls leaves no other user to change to.
-            kept |= Capabilities::SETUID | Capabilities::SETGID;
+            kept |= Capabilities::SETUID | Capabilities::SETGID | Capabilities::KILL;
         }
         kept
     }
