@@ -7,6 +7,7 @@ use std::process::{Child, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::mount::{MsFlags, mount};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -228,7 +229,10 @@ fn publish(host: &Host) -> Result<()> {
 
 fn dns(host: &Host) -> Result<()> {
     let desk = operator(host)?;
-    std::fs::write("/etc/resolv.conf", "nameserver 192.0.2.1\n").context("write the test's own resolv.conf")?;
+    // The machine's file belongs to somebody else where the test has a user namespace of its own.
+    let own = host.directory("dns")?.join("resolv.conf");
+    std::fs::write(&own, "nameserver 192.0.2.1\n")?;
+    mount(Some(&own), "/etc/resolv.conf", None::<&str>, MsFlags::MS_BIND, None::<&str>).context("mount resolv.conf")?;
     desk.network("tape", &[recorder()])?;
     desk.file("bin/add.json", r#"{"cniVersion": "1.1.0", "dns": {"nameservers": ["192.0.2.53"], "search": ["a.example"], "options": ["ndots:2"]}}"#)?;
     let output = desk.weir(&["run", "--network", "tape", "--", "cat", "/etc/resolv.conf"])?;
