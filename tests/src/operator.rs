@@ -108,8 +108,14 @@ impl Operator {
 
     /// `weir` with these arguments, and nothing else said.
     pub fn bare(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(dist().join("bin/weir"));
-        command.args(arguments).env_clear().env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin");
+        // Who started the tests may ignore signals (nohup, a shell's background jobs), and weir would respect that.
+        let mut command = Command::new("env");
+        command
+            .arg("--default-signal")
+            .arg(dist().join("bin/weir"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
