@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use cni_spec::error::{DECODE_FAILURE, Error, INVALID_CONFIG, INVALID_ENVIRONMENT, IO_FAILURE};
 use cni_spec::result::AddResult;
 use cni_spec::version::{LATEST, Version};
-use weir::contract::{Command, Invocation, Variables, output};
+use weir::contract::output::{self, Document};
+use weir::contract::{Command, Invocation, Variables};
 use weir_native::attachment::Attachment;
 use weir_sdk::bindings::exports::weir::cni::plugin::{CniError, Request};
 use weir_sdk::bindings::weir::cni::types::Attachment as AttachmentRecord;
@@ -52,7 +53,8 @@ fn answer(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
     std::io::stdin().lock().read_to_end(&mut input).map_err(unread)?;
     if variables.command == Command::Version {
         let unprinted = |e: std::io::Error| Error::new(IO_FAILURE, format!("cannot print the versions: {e}"));
-        return output::print_line(&output::version_answer(&LATEST.to_string(), &VERSIONS)).map_err(unprinted);
+        let versions = Document::Versions(output::version_answer(&LATEST.to_string(), &VERSIONS));
+        return output::print(&versions).map_err(unprinted);
     }
     let invocation = Invocation::check(variables, &input, &VERSIONS)?;
     *version = Some(invocation.version);
@@ -78,7 +80,7 @@ fn answer(name: &str, version: &mut Option<Version>) -> Result<(), Error> {
         let value = serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))?;
         let result = AddResult::from_json(&value, LATEST).map_err(|e| wrong(e.to_string()))?;
         let unprinted = |e: std::io::Error| Error::new(IO_FAILURE, format!("cannot print the result: {e}"));
-        output::print(&result.to_json(invocation.version)?).map_err(unprinted)?;
+        output::print(&Document::Result(result.to_json(invocation.version)?)).map_err(unprinted)?;
     }
     if invocation.command == Command::Del {
         let namespaces: Vec<_> = native::host().into_iter().chain(&invocation.netns).map(AsRef::as_ref).collect();
