@@ -113,6 +113,7 @@ install: ## Install below DESTDIR and PREFIX (after `make build`)
 lint: setup-rust ## Formatting and clippy, warnings are errors
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets --features weir/compiler -- -D warnings
+	cargo clippy --locked --package weir-native-plugins --features native -- -D warnings
 
 bench: build-embedding ## weir-cni against the native plugins, side by side
 	@tests/setup.sh bench

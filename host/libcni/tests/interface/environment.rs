@@ -56,7 +56,7 @@ fn each_command_has_its_six_variables() {
 
 /// Started by the test below, with variables as a caller has that is itself a tool of CNI.
 #[test]
-#[ignore = "for the test below"]
+#[ignore = "a process that the test below starts with an environment of its own"]
 fn as_a_caller_with_variables_of_its_own() {
     let lab = Lab::new(&["a"]);
     lab.cni().add_network_list(&list("1.1.0", &["a"]), &rt("one")).unwrap();
