@@ -61,7 +61,7 @@ fn chain(programs: &Programs, store: &str, backend: &str) -> Chain {
 }
 
 /// What the kernel has, without what is different each time: hardware addresses and what follows from them, names by lot,
-/// numbers of links, counters.
+/// numbers of links, counters; and whether a cable is plugged in, which the kernel notices when it finds the time.
 fn state(host: &Host, container: &Container) -> Result<Vec<String>> {
     const SEEN: [&[&str]; 5] = [
         &["ip", "-br", "link"],
@@ -84,7 +84,7 @@ fn state(host: &Host, container: &Container) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// The state, once it is as expected, or after some time: the kernel notices later that nothing is plugged in any more.
+/// The state, once it is as expected, or after some time: the kernel takes away later what belonged to a link.
 fn settled(host: &Host, container: &Container, expected: &[String]) -> Result<Vec<String>> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
@@ -98,13 +98,16 @@ fn settled(host: &Host, container: &Container, expected: &[String]) -> Result<Ve
 
 fn normal(line: &str) -> String {
     let is_mac = |word: &str| word.len() == 17 && word.split(':').count() == 6;
+    let is_carrier = |word: &str| matches!(word, "UP" | "DOWN" | "LOWERLAYERDOWN" | "UNKNOWN" | "linkdown");
     let mut counter = false;
     let words = line.split_whitespace().filter(|word| {
         let counted = std::mem::replace(&mut counter, matches!(*word, "packets" | "bytes"));
-        !counted && !word.contains("fe80:")
+        !counted && !is_carrier(word) && !word.contains("fe80:")
     });
     let words = words.map(|word| match word {
         _ if is_mac(word) => "MAC".to_owned(),
+        // `<NO-CARRIER,BROADCAST,MULTICAST,UP>`: this UP is what somebody has set.
+        _ if word.starts_with('<') => word.replace("NO-CARRIER,", "").replace(",LOWER_UP", ""),
         _ if word.starts_with("veth") => "veth".to_owned(),
         _ if word.starts_with('[') && word.ends_with(']') => "[n:n]".to_owned(),
         _ => word.split('@').next().unwrap_or_default().to_owned(),
