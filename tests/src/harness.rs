@@ -11,6 +11,9 @@ use crate::host::Host;
 use crate::privileges::{self, Privileges};
 use crate::record::{self, Calls};
 
+/// Tests that run at the same time, for each core.
+const AT_ONCE_PER_CORE: usize = 3;
+
 /// A named test.
 pub struct Test {
     name: String,
@@ -62,7 +65,11 @@ pub fn require_program(program: &str, package: &str) -> Result<()> {
 pub fn run(tests: Vec<Test>) -> ExitCode {
     // Before anything starts a thread.
     let privileges = privileges::obtain();
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most of a test's time it waits: for the kernel, for a lease, for a deadline.
+    if arguments.test_threads.is_none() {
+        arguments.test_threads = std::thread::available_parallelism().ok().map(|cores| cores.get() * AT_ONCE_PER_CORE);
+    }
     let is_selected = match record::selection() {
         Ok(is_selected) => is_selected,
         Err(error) => {
