@@ -51,8 +51,15 @@ pub(super) fn reach(session: &Session, needs: &Needs) -> Vec<Rule> {
 }
 
 impl Reach {
+    /// A second rule for the same name changes nothing where the first allows as much. Links may lead anywhere, so a rule for
+    /// a directory that the name lies in says nothing of it.
     fn add(&mut self, path: impl Into<PathBuf>, access: Access) {
-        self.rules.push(Rule { path: path.into(), access });
+        let rule = Rule { path: path.into(), access };
+        // Byte by byte: to compare paths takes ten times as long.
+        let is_same = |old: &Rule| old.path.as_os_str() == rule.path.as_os_str();
+        if !self.rules.iter().any(|old| is_same(old) && old.access.includes(access)) {
+            self.rules.push(rule);
+        }
     }
 
     fn for_interface(&mut self, interface: &str, needs: &Needs) {

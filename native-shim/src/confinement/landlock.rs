@@ -4,18 +4,19 @@
 //! names, modes and sizes is not restricted.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::Support;
 use crate::{Error, Result, hosted};
 
 thread_local! {
     /// What a hosted thread holds open until it ends.
-    static HELD: RefCell<Vec<File>> = const { RefCell::new(Vec::new()) };
+    static HELD: RefCell<Vec<OwnedFd>> = const { RefCell::new(Vec::new()) };
 }
 
 /// How a file, or everything below a directory, may be used.
@@ -99,6 +100,11 @@ struct PathBeneath {
 }
 
 impl Access {
+    /// Whether what is used in this way may also be used in the other.
+    pub fn includes(self, other: Self) -> bool {
+        self.rights() & other.rights() == other.rights()
+    }
+
     fn rights(self) -> u64 {
         match self {
             Self::Read => READ_FILE | READ_DIR,
@@ -168,33 +174,34 @@ pub fn restrict(rules: &[Rule], scope: Scope) -> Result<Support> {
 }
 
 fn add(ruleset: &OwnedFd, rule: &Rule, handled: u64) -> Result<()> {
-    let failed = |e: &io::Error| Error::io(format_args!("landlock: allow {}", rule.path.display()), e);
-    let opened = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_CLOEXEC).open(&rule.path);
-    let file: File = match opened {
-        Ok(file) => file,
-        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::EACCES)) => {
-            return Ok(());
-        }
-        Err(e) => return Err(failed(&e)),
+    let failed = |e: Errno| Error::io(format_args!("landlock: allow {}", rule.path.display()), &e.into());
+    // A name alone: what it leads to is not opened, so no device notices, and no pipe keeps us waiting.
+    let place = match rustix::fs::open(&rule.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(place) => place,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => return Ok(()),
+        Err(errno) => return Err(failed(errno)),
     };
-    let mut allowed = rule.access.rights() & handled;
-    if !file.metadata().map_err(|e| failed(&e))?.is_dir() {
-        allowed &= OF_FILES;
-    }
-    let attributes = PathBeneath { allowed, parent: file.as_raw_fd() };
-    // SAFETY: the pointer leads to a `landlock_path_beneath_attr`, which lives until the call is over.
-    let added = unsafe {
-        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), RULE_PATH_BENEATH, &raw const attributes, 0_u32)
-    };
-    if added != 0 {
-        return Err(failed(&io::Error::last_os_error()));
+    let rights = rule.access.rights() & handled;
+    match allow(ruleset, &place, rights) {
+        // The kernel's answer to rights of directories for what is none.
+        Err(Errno::INVAL) if rights & OF_FILES != 0 => allow(ruleset, &place, rights & OF_FILES).map_err(failed)?,
+        outcome => outcome.map_err(failed)?,
     }
     // The kernel keeps rules with the objects that names lead to at this moment. For settings below /proc it makes these
     // anew once nobody holds them, so this one stays open as long as it is restricted.
     if hosted::is_hosted() {
-        HELD.with_borrow_mut(|held| held.push(file));
+        HELD.with_borrow_mut(|held| held.push(place));
     } else {
-        std::mem::forget(file);
+        std::mem::forget(place);
     }
     Ok(())
+}
+
+fn allow(ruleset: &OwnedFd, place: &OwnedFd, allowed: u64) -> std::result::Result<(), Errno> {
+    let attributes = PathBeneath { allowed, parent: place.as_raw_fd() };
+    // SAFETY: the pointer leads to a `landlock_path_beneath_attr`, which lives until the call is over.
+    let added = unsafe {
+        libc::syscall(libc::SYS_landlock_add_rule, ruleset.as_raw_fd(), RULE_PATH_BENEATH, &raw const attributes, 0_u32)
+    };
+    if added == 0 { Ok(()) } else { Err(Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)) }
 }
