@@ -104,7 +104,7 @@ impl Broker {
             }
             return Ok(Err(weir_native::Error::new(weir_native::ErrorKind::Denied, denial.to_string())));
         }
-        let intent = match self.ledger.as_ref().map(|ledger| ledger.intend(call)).transpose() {
+        let intent = match self.ledger.as_ref().map(|ledger| ledger.intend(call, self.policy.facts())).transpose() {
             Ok(intent) => intent,
             Err(error) => {
                 trace::host_call(self.plugin(), function, Some(&error));

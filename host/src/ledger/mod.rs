@@ -29,7 +29,7 @@ use plan::Facts;
 use record::{Begin, Book, Deed, Line, Record, Space};
 
 use crate::broker::objects::Place;
-use crate::broker::policy::Ownership;
+use crate::broker::policy::{Facts as Learnt, Ownership};
 use crate::broker::trace::{self, Level};
 use crate::broker::{Call, Made};
 use crate::contract::Command;
@@ -112,11 +112,11 @@ impl Ledger {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Write down what a call is about to do.
+    /// Write down what a call is about to do. What the command has learnt of links need not be asked for again.
     ///
     /// # Errors
     /// Where it cannot be written down; then the call must not be made.
-    pub fn intend(&self, call: &Call<'_>) -> Result<Intent> {
+    pub fn intend(&self, call: &Call<'_>, learnt: &Learnt) -> Result<Intent> {
         let mut state = self.state();
         let deed = match state.mode {
             Mode::Idle => None,
@@ -128,7 +128,7 @@ impl Ledger {
                 }
                 let mut addresses = self.addresses.clone();
                 addresses.extend(undo::addresses(&state.book.records));
-                plan::plan(call, &Facts { book: &state.book, owner: &self.owner, addresses: &addresses })?
+                plan::plan(call, &Facts { book: &state.book, owner: &self.owner, addresses: &addresses, learnt })?
             }
         };
         let Some(deed) = deed else { return Ok(Intent(Kind::None)) };

@@ -18,6 +18,7 @@ use super::{plan_firewall, record};
 use crate::broker::Call;
 use crate::broker::call::reads;
 use crate::broker::objects::{LinkHandle, NamespaceHandle, Place};
+use crate::broker::policy::Facts as Learnt;
 
 /// What is known of the attachment while a call is planned.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Facts<'a> {
     pub(super) owner: &'a Attachment,
     /// Words that only rules of this attachment have: its addresses.
     pub(super) addresses: &'a [std::net::IpAddr],
+    /// What the command has learnt of links.
+    pub(super) learnt: &'a Learnt,
 }
 
 impl Facts<'_> {
@@ -295,8 +298,8 @@ pub(super) fn says(old: &rule::Rule, new: &rule::Rule) -> bool {
 fn parameter(namespace: &NamespaceHandle, key: &str, value: &str, facts: &Facts<'_>) -> Result<Option<Deed>> {
     // net/ipv4/conf/eth0/..., net/ipv6/neigh/eth0/...
     if let Some(name) = key.split('/').nth(3)
-        && let Some(found) = link::find(&namespace.netns, name)?
-        && facts.is_own(&LinkHandle { namespace: namespace.clone(), index: found.index })?
+        && let Some(index) = facts.learnt.index_of(namespace, name)
+        && facts.is_own(&LinkHandle { namespace: namespace.clone(), index })?
     {
         return Ok(None);
     }
