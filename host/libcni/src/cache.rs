@@ -10,8 +10,10 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use cni_spec::Attachment;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -28,7 +30,7 @@ pub use damage::{Damage, DamagedEntry};
 pub use error::{CacheError, Doing};
 pub use lock::{CacheLock, LockMode};
 
-use entry::Decoded;
+use entry::{Decoded, Owner, Wanted};
 
 /// Where Go's libcni keeps its cache.
 pub const DEFAULT_CACHE_DIR: &str = "/var/lib/cni";
@@ -162,46 +164,60 @@ impl Cache {
     /// All entries of a network.
     pub fn entries_of_network(&self, network: &str) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
         let start = format!("{network}-");
-        let (mut entries, damaged) = self.entries_where(|name| name.starts_with(&start))?;
+        let (mut entries, damaged) = self.entries_where::<CacheEntry>(|name| name.starts_with(&start))?;
         entries.retain(|entry| entry.network == network);
         Ok((entries, damaged))
+    }
+
+    /// The attachments of a network, without what is remembered of them: quicker than [`Self::entries_of_network`].
+    pub fn attachments_of_network(&self, network: &str) -> Result<(Vec<Attachment>, Vec<DamagedEntry>), CacheError> {
+        let start = format!("{network}-");
+        let (owners, damaged) = self.entries_where::<Owner>(|name| name.starts_with(&start))?;
+        let of_network = owners.into_iter().filter(|owner| owner.network == network);
+        let attachment =
+            |Owner { container_id, if_name: interface_name, .. }| Attachment { container_id, interface_name };
+        Ok((of_network.map(attachment).collect(), damaged))
     }
 
     /// All entries of a container.
     pub fn entries_of_container(&self, container_id: &str) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
         let middle = format!("-{container_id}-");
-        let (mut entries, damaged) = self.entries_where(|name| name.contains(&middle))?;
+        let (mut entries, damaged) = self.entries_where::<CacheEntry>(|name| name.contains(&middle))?;
         entries.retain(|entry| entry.container_id == container_id);
         Ok((entries, damaged))
     }
 
     /// Entries with a file name that `may_be` one of those wanted, so that the others need not be read.
-    fn entries_where(&self, may_be: impl Fn(&str) -> bool) -> Result<(Vec<CacheEntry>, Vec<DamagedEntry>), CacheError> {
+    fn entries_where<T: Wanted>(
+        &self,
+        may_be: impl Fn(&str) -> bool,
+    ) -> Result<(Vec<T>, Vec<DamagedEntry>), CacheError> {
         let results = self.results();
         write::sweep(&results);
+        let failed = |source| CacheError::Io { doing: Doing::List, path: results.clone(), source };
         let listing = match fs::read_dir(&results) {
             Ok(listing) => listing,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
-            Err(source) => return Err(CacheError::Io { doing: Doing::List, path: results, source }),
+            Err(source) => return Err(failed(source)),
         };
+        let directory = read::directory(&results).map_err(failed)?;
         let mut names = Vec::new();
         for item in listing {
-            let item = item.map_err(|source| CacheError::Io { doing: Doing::List, path: results.clone(), source })?;
-            let name = item.file_name();
+            let name = item.map_err(failed)?.file_name();
             if name != write::UNFINISHED && may_be(&name.to_string_lossy()) {
                 names.push(name);
             }
         }
         names.sort_unstable();
         let (mut entries, mut damaged) = (Vec::with_capacity(names.len()), Vec::new());
-        let mut text = Vec::new();
+        let mut buffers = read::Buffers::default();
         for name in names {
-            let path = results.join(&name);
-            let damage = match read::entry_by(&path, &mut text) {
+            let damage = match buffers.entry::<T>(directory.as_fd(), &name) {
                 // Forgotten just now.
                 Ok(None) => continue,
                 Ok(Some(Decoded::Entry(entry))) => {
-                    let proper = file_name(&entry.network, &entry.container_id, &entry.if_name);
+                    let [network, container_id, if_name] = entry.names();
+                    let proper = file_name(network, container_id, if_name);
                     match proper.ok().filter(|proper| name.as_os_str() != proper.as_str()) {
                         None => {
                             entries.push(*entry);
@@ -214,7 +230,7 @@ impl Cache {
                 Ok(Some(Decoded::Result(_))) => Damage::OldFormat,
                 Err(damage) => damage,
             };
-            damaged.push(DamagedEntry { path, damage });
+            damaged.push(DamagedEntry { path: results.join(name), damage });
         }
         Ok((entries, damaged))
     }

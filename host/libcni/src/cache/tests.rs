@@ -169,6 +169,31 @@ fn entries_are_found_by_network_and_by_container() {
     assert_eq!(cache.entries_of_network("net").unwrap().0, all[..3]);
     assert_eq!(cache.entries_of_container("c1").unwrap().0, [all[0].clone(), all[1].clone(), all[3].clone()]);
     assert_eq!(cache.entries_of_network("ne").unwrap().0, []);
+    let attachment = |id: &str, name: &str| Attachment { container_id: id.to_owned(), interface_name: name.to_owned() };
+    let of_network = [attachment("c1", "eth0"), attachment("c1", "eth1"), attachment("c2", "eth0")];
+    assert_eq!(cache.attachments_of_network("net").unwrap(), (of_network.to_vec(), Vec::new()));
+    assert_eq!(cache.attachments_of_network("ne").unwrap().0, []);
+}
+
+#[test]
+fn however_it_is_spelled_an_entry_is_the_same() {
+    let (_directory, cache) = cache();
+    let written = serde_json::from_str::<Value>(OF_GO).unwrap();
+    for text in [
+        serde_json::to_string_pretty(&written).unwrap(),
+        OF_GO.replacen('{', r#"{"later":{"added":[1]},"#, 1),
+        OF_GO.replace("networkName", "NetworkName"),
+        OF_GO.replace(r#""eth0""#, r#""eth\u0030""#),
+        OF_GO.replace("networkName", r"\u006eetworkName"),
+        // Of two the last counts, of two spellings the exact one.
+        OF_GO.replacen('{', r#"{"containerId":"c2","#, 1),
+        OF_GO.replacen('{', r#"{"CONTAINERID":"c2","#, 1),
+    ] {
+        place(&cache, &text);
+        assert_eq!(cache.entries().unwrap(), (vec![of_go()], Vec::new()), "{text}");
+        let whose = [Attachment { container_id: "c1".into(), interface_name: "eth0".into() }];
+        assert_eq!(cache.attachments_of_network("net").unwrap(), (whose.to_vec(), Vec::new()), "{text}");
+    }
 }
 
 #[test]
@@ -236,6 +261,7 @@ fn damaged_files_are_reported_removed_and_written_over() {
         }
         let (entries, damaged) = cache.entries().unwrap();
         assert!(entries.is_empty() && damaged.len() == 1 && expected(&damaged[0].damage), "{brief}: {damaged:?}");
+        assert_eq!(cache.attachments_of_network("net").unwrap(), (Vec::new(), damaged), "{brief}");
         assert!(cache.remove("net", "c1", "eth0").unwrap(), "{brief}");
         place(&cache, text);
         cache.write(&of_go()).unwrap();

@@ -39,10 +39,6 @@ pub(super) fn attachments(cni: &CniConfig, container_id: Option<&str>) -> Result
     }))
 }
 
-pub(super) fn of_network(cni: &CniConfig, network: &str) -> Result<CachedAttachments, Error> {
-    Ok(cached(cni.cache.entries_of_network(network)?))
-}
-
 fn cached((mut entries, damaged): (Vec<CacheEntry>, Vec<DamagedEntry>)) -> CachedAttachments {
     fn key(entry: &CacheEntry) -> (&str, &str, &str) {
         (&entry.network, &entry.container_id, &entry.if_name)

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use cni_spec::Attachment;
 
 use super::{Network, Operation, del, stdin::Injected};
-use crate::cache::LockMode;
-use crate::cni::{CniConfig, Collected, Command, GcArgs, NetworkAttachment};
+use crate::cache::{CacheError, LockMode};
+use crate::cni::{CniConfig, Collected, Command, GcArgs};
 use crate::error::Error;
 use crate::load::network_conf_from_cache;
 use crate::runtime_conf::RuntimeConf;
@@ -23,14 +23,13 @@ pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result
         GcArgs::DeleteAll => &[],
     };
     let mut errors = Vec::new();
-    match super::cached::of_network(cni, network.name) {
-        Ok(cached) => {
-            collected.damaged = cached.damaged;
-            let staying: HashSet<(&str, &str)> =
-                valid.iter().map(|one| (one.container_id.as_str(), one.interface_name.as_str())).collect();
-            let is_gone =
-                |one: &NetworkAttachment| !staying.contains(&(one.container_id.as_str(), one.if_name.as_str()));
-            for gone in cached.attachments.into_iter().filter(is_gone) {
+    match cni.cache.attachments_of_network(network.name) {
+        Ok((mut cached, damaged)) => {
+            collected.damaged = damaged;
+            let staying: HashSet<&Attachment> = valid.iter().collect();
+            cached.retain(|one| !staying.contains(one));
+            cached.sort_unstable();
+            for gone in cached {
                 let failed = delete(&operation, network, gone, &mut collected).err();
                 // One error says that there is no time left; the others would be the same.
                 let is_last = failed.is_some() && operation.is_over();
@@ -40,7 +39,7 @@ pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result
                 }
             }
         }
-        Err(error) => errors.push(error),
+        Err(error) => errors.push(error.into()),
     }
     if network.version.supports_gc_and_status() {
         let injected = Injected { valid_attachments: Some(valid), ..Injected::of(&network) };
@@ -60,10 +59,20 @@ pub(super) fn gc(cni: &CniConfig, network: Network<'_>, args: &GcArgs) -> Result
 fn delete(
     operation: &Operation<'_>,
     network: Network<'_>,
-    gone: NetworkAttachment,
+    attachment: Attachment,
     collected: &mut Collected,
 ) -> Result<(), Error> {
-    let attachment = Attachment { container_id: gone.container_id.clone(), interface_name: gone.if_name.clone() };
+    let Attachment { container_id, interface_name } = &attachment;
+    let gone = match operation.cni.cache.read(network.name, container_id, interface_name) {
+        Ok(Some(gone)) => gone,
+        // Forgotten by a program that knows no lock.
+        Ok(None) => return Ok(()),
+        Err(CacheError::Damaged(entry)) => {
+            collected.damaged.push(entry);
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let rt = RuntimeConf {
         container_id: gone.container_id,
         net_ns: gone.net_ns,

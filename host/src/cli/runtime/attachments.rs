@@ -2,7 +2,8 @@
 
 use cni_spec::version::LATEST;
 use libcni::{Cache, CacheEntry, NetworkResult};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::attach::Target;
 use super::output::{self, Format};
@@ -31,13 +32,45 @@ pub(in crate::cli) struct ResultArguments {
     pub(super) settings: Settings,
 }
 
+/// For programs.
+#[derive(Serialize)]
+struct Document<'a> {
+    attachments: Vec<Listed<'a>>,
+    damaged: Value,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    container_id: &'a str,
+    finished: bool,
+    if_name: &'a str,
+    netns: &'a str,
+    network: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<&'a Value>,
+}
+
+impl<'a> Listed<'a> {
+    fn of(entry: &'a CacheEntry) -> Self {
+        Self {
+            container_id: &entry.container_id,
+            finished: entry.result.is_some(),
+            if_name: &entry.if_name,
+            netns: &entry.net_ns,
+            network: &entry.network,
+            result: entry.result.as_ref(),
+        }
+    }
+}
+
 pub(super) fn attachments(arguments: &Arguments) -> anyhow::Result<()> {
     let (mut entries, damaged) = Cache::new(arguments.settings.cache_dir()).entries()?;
     entries.retain(|entry| arguments.container_id.as_ref().is_none_or(|id| entry.container_id == *id));
     entries.retain(|entry| arguments.network.as_ref().is_none_or(|name| entry.network == *name));
     entries.sort_by(|a, b| (&a.network, &a.container_id, &a.if_name).cmp(&(&b.network, &b.container_id, &b.if_name)));
-    let listed: Vec<Value> = entries.iter().map(document).collect();
-    let document = json!({"attachments": listed, "damaged": output::damaged(&damaged)});
+    let document =
+        Document { attachments: entries.iter().map(Listed::of).collect(), damaged: output::damaged(&damaged) };
     output::print(Format::of(&arguments.settings), &document, || {
         let mut table = Table::new(&["NETWORK", "CONTAINER", "IFNAME", "ADDRESSES", "NAMESPACE"]);
         for entry in &entries {
@@ -55,17 +88,6 @@ pub(super) fn attachments(arguments: &Arguments) -> anyhow::Result<()> {
         }
         text
     })
-}
-
-fn document(entry: &CacheEntry) -> Value {
-    let mut value = json!({
-        "network": entry.network, "containerId": entry.container_id, "ifName": entry.if_name, "netns": entry.net_ns,
-        "finished": entry.result.is_some(),
-    });
-    if let (Value::Object(object), Some(result)) = (&mut value, &entry.result) {
-        object.insert("result".to_owned(), result.clone());
-    }
-    value
 }
 
 /// The result of an entry; none where it has none, or one that cannot be read.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use cni_spec::{Attachment, names};
-use libcni::{Cni, GcArgs, NetworkAttachment};
+use libcni::{Cache, Cni, GcArgs};
 use serde_json::json;
 
 use super::output::{self, Format};
@@ -60,9 +60,12 @@ pub(super) fn gc(arguments: &Arguments) -> anyhow::Result<()> {
         Some(mut valid) => {
             // A runtime does not know what `weir run` has attached.
             valid.extend(alive);
-            let cached = cni.get_cached_attachments(None)?;
-            let of_network: Vec<_> = cached.attachments.into_iter().filter(|one| one.network == list.name).collect();
-            GcArgs::ValidAttachments(expand(&valid, &of_network, &arguments.interface.name()?))
+            // Only what is named without an interface has to be looked up.
+            let remembered = match valid.iter().any(|one| one.interface_name.is_none()) {
+                true => Cache::new(settings.cache_dir()).attachments_of_network(&list.name)?.0,
+                false => Vec::new(),
+            };
+            GcArgs::ValidAttachments(expand(&valid, &remembered, &arguments.interface.name()?))
         }
     };
     let collected = cni.gc_network_list(&list, &args)?;
@@ -150,10 +153,10 @@ fn checked(container_id: String, interface_name: Option<String>) -> Result<Valid
 }
 
 /// A container without an interface stands for all that are remembered of it, or for the usual one.
-fn expand(valid: &[Valid], remembered: &[NetworkAttachment], usual: &str) -> Vec<Attachment> {
+fn expand(valid: &[Valid], remembered: &[Attachment], usual: &str) -> Vec<Attachment> {
     let mut by_container: HashMap<&str, Vec<&str>> = HashMap::new();
     for one in remembered {
-        by_container.entry(&one.container_id).or_default().push(&one.if_name);
+        by_container.entry(&one.container_id).or_default().push(&one.interface_name);
     }
     let (mut attachments, mut seen) = (Vec::new(), HashSet::new());
     for Valid { container_id, interface_name } in valid {
@@ -195,15 +198,8 @@ mod tests {
 
     #[test]
     fn a_container_stands_for_its_remembered_interfaces() {
-        let remembered = |id: &str, interface: &str| NetworkAttachment {
-            network: "blue".into(),
-            container_id: id.into(),
-            if_name: interface.into(),
-            net_ns: String::new(),
-            config: Vec::new(),
-            cni_args: Vec::new(),
-            capability_args: Default::default(),
-        };
+        let remembered =
+            |id: &str, interface: &str| Attachment { container_id: id.into(), interface_name: interface.into() };
         let cached = [remembered("a", "eth0"), remembered("a", "net1"), remembered("b", "eth0")];
         let expanded = expand(
             &[stays("a", None), stays("c", None), stays("b", Some("net2")), stays("a", Some("net1"))],

@@ -1,13 +1,17 @@
 //! What commands print: for people on a terminal, one JSON document for everybody else.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 use cni_spec::result::{AddResult, Dns};
 use libcni::DamagedEntry;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::settings::Settings;
 use super::table::Table;
+
+/// Documents of many attachments are printed in pieces of this size.
+const BUFFER: usize = 64 << 10;
 
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +27,19 @@ impl Format {
 }
 
 /// Print one of both.
-pub(super) fn print(format: Format, document: &Value, text: impl FnOnce() -> String) -> anyhow::Result<()> {
-    let text = match format {
-        Format::People => text(),
-        Format::Json => format!("{}\n", serde_json::to_string_pretty(document)?),
+pub(super) fn print(format: Format, document: &impl Serialize, text: impl FnOnce() -> String) -> anyhow::Result<()> {
+    let mut output = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let written = match format {
+        Format::People => output.write_all(text().as_bytes()),
+        Format::Json => serde_json::to_writer_pretty(&mut output, document)
+            .map_err(io::Error::from)
+            .and_then(|()| output.write_all(b"\n")),
     };
-    let mut output = io::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+    match written.and_then(|()| output.flush()) {
+        Ok(()) => Ok(()),
         // Who has closed it has read enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
