@@ -104,7 +104,12 @@ impl Reach {
             }
         });
         directories.extend(needs.granted.iter().filter(|(_, writes)| *writes).map(|(path, _)| path.clone()));
-        directories.extend(STATE.iter().map(PathBuf::from));
+        for state in STATE.map(Path::new) {
+            // What is missing below /run can be made when it is needed.
+            if !state.starts_with(OWN_STATE) || state.exists() {
+                directories.push(state.to_owned());
+            }
+        }
         for directory in directories {
             if command == Command::Add && !directory.exists() {
                 self.create(session, &directory);
