@@ -31,23 +31,20 @@ impl<'a> Injected<'a> {
 const VALID_ATTACHMENTS: [&str; 2] = ["cni.dev/valid-attachments", "cni.dev/attachments"];
 
 pub(super) fn execution_config(plugin: &PluginConfig, injected: &Injected<'_>) -> Result<Vec<u8>, ConfigError> {
-    let mut set = vec![("cniVersion", Value::from(injected.version.as_str())), ("name", Value::from(injected.name))];
+    let text_of = |text: &str| Value::from(text).to_string();
+    let mut set = vec![("cniVersion", text_of(injected.version.as_str())), ("name", text_of(injected.name))];
     if let Some(arguments) = injected.capability_args {
         let wanted = arguments.iter().filter(|(name, _)| plugin.capabilities().get(*name) == Some(&true));
         let runtime_config: Map<_, _> = wanted.map(|(name, value)| (name.clone(), value.clone())).collect();
         if !runtime_config.is_empty() {
-            set.push(("runtimeConfig", runtime_config.into()));
+            set.push(("runtimeConfig", Value::from(runtime_config).to_string()));
         }
     }
     if let Some(result) = injected.prev_result {
-        set.push(("prevResult", result.clone()));
+        set.push(("prevResult", result.to_string()));
     }
     if let Some(attachments) = injected.valid_attachments {
-        let attachment = |Attachment { container_id, interface_name }: &Attachment| {
-            let pair = [("containerID", container_id), ("ifname", interface_name)];
-            Value::from_iter(pair.map(|(key, name)| (key, name.as_str())))
-        };
-        let attachments = Value::from_iter(attachments.iter().map(attachment));
+        let attachments = list(attachments);
         set.extend(VALID_ATTACHMENTS.map(|key| (key, attachments.clone())));
     }
 
@@ -59,6 +56,20 @@ pub(super) fn execution_config(plugin: &PluginConfig, injected: &Injected<'_>) -
             text.copy(&member);
         }
     }
-    set.iter().for_each(|(key, value)| text.entry(key, value));
+    set.iter().for_each(|(key, value)| text.written(key, value));
     Ok(text.finish())
+}
+
+/// Attachments as JSON. There may be thousands: no value is made of each.
+fn list(attachments: &[Attachment]) -> String {
+    let mut text = "[".to_owned();
+    for Attachment { container_id, interface_name } in attachments {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        let (container_id, interface_name) = (Value::from(container_id.as_str()), Value::from(interface_name.as_str()));
+        text.push_str(&format!("{{\"containerID\":{container_id},\"ifname\":{interface_name}}}"));
+    }
+    text.push(']');
+    text
 }
