@@ -38,6 +38,7 @@ pub mod allocator;
 pub mod attachment;
 pub mod attachment_state;
 pub mod clock;
+pub mod closed_pipe;
 pub mod confinement;
 pub mod dhcp;
 pub mod end_signals;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         test("an_import_that_was_not_granted_is_refused", missing_grant),
         test("a_plugin_that_is_not_installed_is_named", not_installed),
         test("a_file_that_is_no_plugin_is_refused_with_the_reason", no_plugin),
+        test("a_reader_that_has_gone_ends_a_command_quietly", closed_pipe),
         test("make_install_puts_all_where_weir_install_finds_it", make_install),
     ])
 }
@@ -257,6 +259,25 @@ fn no_plugin(host: &Host) -> Result<()> {
         let output = weir(&["install", "--grant-requested", &file.display().to_string()], &directory)?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.code() == Some(1) && said.contains(reason), "{said}");
+    }
+    Ok(())
+}
+
+fn closed_pipe(host: &Host) -> Result<()> {
+    let installed = Installed::new(host, &["loopback"])?;
+    for arguments in [&["list"] as &[&str], &["inspect", "loopback"], &["explain", "loopback"]] {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let mut command = Command::new(programs::dist().join("bin/weir"));
+        command.args(arguments).arg("--bin-dir").arg(&installed.directory).stdin(Stdio::null()).stdout(writer);
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.signal() == Some(nix::sys::signal::Signal::SIGPIPE as i32),
+            "{arguments:?}: {}: {said}",
+            output.status
+        );
+        ensure!(said.is_empty(), "{arguments:?}: {said}");
     }
     Ok(())
 }

@@ -108,7 +108,24 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// Whether a command does little but print: it runs no other program to which it writes, and no service.
+fn only_prints(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::List(_)
+            | Command::Inspect(_)
+            | Command::Explain(_)
+            | Command::Diff(_)
+            | Command::Verify(_)
+            | Command::Grant(_)
+            | Command::Revoke(_)
+    )
+}
+
 fn run(command: Command) -> anyhow::Result<ExitCode> {
+    if only_prints(&command) {
+        weir_native::closed_pipe::end_on_closed_pipe();
+    }
     let done = match command {
         // Answers as the CNI specification says, also in its exit status.
         Command::Exec(arguments) => return exec::run(&arguments),
