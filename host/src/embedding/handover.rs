@@ -77,7 +77,12 @@ pub(super) fn on_thread(
     let name = path.file_name().map_or_else(|| "weir".to_owned(), |name| format!("weir {}", name.display()));
     let thread = std::thread::Builder::new().name(name).stack_size(STACK).spawn(work).map_err(failed)?;
     let why = match wait(&end, patient.limit, patient.cancellation)? {
-        Ended::Command => return answer(thread, &slot),
+        Ended::Command => {
+            let answer = answer(thread, &slot);
+            // The command may see before its caller that the time is over.
+            let is_late = patient.patience.time_left().is_zero();
+            return answer.map_err(|e| if is_late { ExecError::TimedOut { limit: patient.limit } } else { e });
+        }
         Ended::Patience => ExecError::TimedOut { limit: patient.limit },
         Ended::Cancelled => ExecError::Cancelled,
     };

@@ -71,6 +71,22 @@ fn a_command_that_sees_that_its_caller_has_had_enough_ends_within_the_grace() {
 }
 
 #[test]
+fn a_command_that_sees_sooner_than_its_caller_that_the_time_is_over_has_taken_too_long() {
+    // Its time began before that of the caller's wait.
+    let patient = Patient { patience: Arc::new(Patience::of(SHORT)), ..patient(LONG, SHORT, None) };
+    let late = |answer: Result<(), CniError>| {
+        let patience = patient.patience.clone();
+        on_thread(&patient, Path::new("/bin/p"), move |_| {
+            std::thread::sleep(patience.time_left());
+            answer
+        })
+    };
+    assert!(matches!(late(Err(failure())), Err(ExecError::TimedOut { .. })));
+    // What was done all the same is done.
+    assert_eq!(late(Ok(())).unwrap(), b"");
+}
+
+#[test]
 fn a_command_that_does_not_come_back_is_left_and_its_result_refused() {
     let (go, wait) = channel::<()>();
     let (tell, told) = channel();
