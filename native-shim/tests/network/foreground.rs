@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{SigHandler, Signal, raise};
 use weir_native::ErrorKind;
 use weir_native::end_signals::{EndSignal, EndSignals};
 use weir_native::foreground::{Ended, Program, run};
@@ -81,9 +81,15 @@ fn path_of_namespace(namespace: &Netns) {
 }
 
 fn end_signals() {
+    const ALL: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+    for signal in ALL {
+        // Who started the tests may ignore some (nohup, a shell's background jobs), and these would stay ignored.
+        // SAFETY: the default action is no function of ours.
+        unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) }.unwrap();
+    }
     let mut signals = EndSignals::catch().unwrap();
     assert_eq!(EndSignals::catch().unwrap_err().kind, ErrorKind::AlreadyExists);
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT] {
+    for signal in ALL {
         raise(signal).unwrap();
         assert_eq!(signals.wait().unwrap(), EndSignal { number: signal as i32, from_terminal: false });
     }
