@@ -47,8 +47,8 @@ fn soon() -> Option<Instant> {
     Some(Instant::now() + Duration::from_secs(20))
 }
 
-/// A child that gives up everything and then does something, and what it says.
-fn confined(act: impl FnOnce() -> Vec<u8>) -> (Child, Result<Vec<u8>, Broken>) {
+/// A child that gives up everything and then does something, and what it says. It lives until its channel is closed.
+fn confined(act: impl FnOnce() -> Vec<u8>) -> (Child, Result<Vec<u8>, Broken>, Channel) {
     let (child, channel) = spawn(&[], |channel| {
         match rights::give_up(BOUNDS, || ()) {
             Ok(_) => channel.send(&act(), None).unwrap(),
@@ -59,7 +59,7 @@ fn confined(act: impl FnOnce() -> Vec<u8>) -> (Child, Result<Vec<u8>, Broken>) {
     })
     .unwrap();
     let said = channel.receive(LONGEST, soon());
-    (child, said)
+    (child, said, channel)
 }
 
 type Arguments6 = [libc::c_long; 6];
@@ -109,7 +109,7 @@ const CALLS: &[(&str, (libc::c_long, Arguments6))] = &[
 
 fn killed(what: &str, (number, a): (libc::c_long, Arguments6)) -> Trial {
     Trial::test(format!("a_child_dies_of_trying_to_{what}"), move || {
-        let (child, said) = confined(|| {
+        let (child, said, _channel) = confined(|| {
             // SAFETY: the filter ends the process before the kernel looks at an argument; the test fails if it does not.
             let answer = unsafe { libc::syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]) };
             format!("answer {answer}: {}", std::io::Error::last_os_error()).into_bytes()
@@ -176,7 +176,7 @@ fn lines(child: &Child, name: &str) -> BTreeMap<String, String> {
 }
 
 fn seen_from_outside() -> Outcome {
-    let (child, said) = confined(|| b"ready".to_vec());
+    let (child, said, _channel) = confined(|| b"ready".to_vec());
     ensure(said.as_ref().is_ok_and(|said| said == b"ready"), &said)?;
     let status = lines(&child, "status");
     for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
@@ -204,7 +204,7 @@ fn seen_from_outside() -> Outcome {
 }
 
 fn memory() -> Outcome {
-    let (child, said) = confined(|| {
+    let (child, said, _channel) = confined(|| {
         let prot = (libc::PROT_READ | libc::PROT_WRITE) as libc::c_long;
         let mut got = 0_u64;
         // SAFETY: the kernel chooses where; nobody uses it.
@@ -221,7 +221,7 @@ fn memory() -> Outcome {
 
 fn computes() -> Outcome {
     let started = Instant::now();
-    let (child, said) = confined(|| {
+    let (child, said, _channel) = confined(|| {
         loop {
             std::hint::spin_loop();
         }
@@ -245,7 +245,7 @@ fn is_there(id: i32) -> bool {
 }
 
 fn ended_with_its_handle() -> Outcome {
-    let (child, said) = confined(|| b"ready".to_vec());
+    let (child, said, _channel) = confined(|| b"ready".to_vec());
     ensure(said.is_ok(), said)?;
     let id = child.id().unwrap();
     ensure(is_there(id), id)?;

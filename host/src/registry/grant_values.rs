@@ -172,6 +172,11 @@ pub struct ChainGrant {
 }
 
 impl ChainGrant {
+    /// Whether it is for chains of a table.
+    pub fn is_in(&self, table: &str) -> bool {
+        self.table == table
+    }
+
     /// Whether a chain fits, to be created, emptied, deleted and given any rule.
     pub fn matches(&self, table: &str, chain: &str, names: &dyn Expand) -> bool {
         !self.jump_only && self.table == table && self.chain.matches(chain, names)

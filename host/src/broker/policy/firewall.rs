@@ -94,7 +94,14 @@ impl Check<'_> {
 
     /// Chains are its own, or such in which it may have jumps to its own.
     pub(super) fn iptables(&self, table: &str, commands: &[IptablesCommand]) -> Verdict {
-        let mut granted = Granted::Interface;
+        // To do nothing is allowed where something is.
+        let mut granted = match self.grants.iptables.iter().find(|grant| grant.is_in(table)) {
+            Some(grant) => Granted::by("iptables", grant),
+            None if commands.is_empty() => {
+                return Err(Refused::new(format!("iptables table {table}"), "iptables", &format!("{table} *")));
+            }
+            None => Granted::Interface,
+        };
         for command in commands {
             granted = match command {
                 IptablesCommand::CreateOrFlushChain(chain)
