@@ -82,7 +82,7 @@ demo: build ## Two containers, a network, packets, and nothing left at the end
 
 test: build-guests build-embedding ## All tests that this user and this kernel can run; the others say why they are skipped
 	@tests/setup.sh test
-	cargo test --locked --workspace --exclude weir-tests --features weir/signing
+	cargo test --locked --workspace --exclude weir-tests --features weir/compiler
 	@mkdir -p $(RECORDS) && rm -f $(RECORDS)/native.jsonl
 	WEIR_DIST=$(abspath $(DIST)) WEIR_TESTS_RECORD=$(RECORDS)/native.jsonl cargo test --locked --package weir-tests
 

@@ -11,9 +11,8 @@
 //! 6. [`ledger`] holds what an attachment has made, for roll-back, DEL and GC.
 //! 7. [`delegate`] runs another plugin for a guest, in an instance of its own.
 //!
-//! [`compiler`] and [`cli`] exist only with the feature `compiler`, [`signing`] with the feature `signing`, which that brings
-//! along, and `embedding`, where all this happens in the process of a container runtime, with the feature of that name.
-//! `weir-cni` is built without them.
+//! [`compiler`], [`cli`] and [`signing`] exist only with the feature `compiler`, and `embedding`, where all this happens in the
+//! process of a container runtime, with the feature of that name. `weir-cni` is built without them.
 
 pub mod broker;
 #[cfg(feature = "compiler")]
@@ -21,6 +20,7 @@ pub mod cli;
 #[cfg(feature = "compiler")]
 pub mod compiler;
 pub mod confinement;
+pub mod console;
 pub mod contract;
 pub mod delegate;
 #[cfg(feature = "embedding")]
@@ -31,5 +31,5 @@ pub mod fuzzing;
 pub mod ledger;
 pub mod registry;
 pub mod sandbox;
-#[cfg(feature = "signing")]
+#[cfg(feature = "compiler")]
 pub mod signing;

@@ -51,6 +51,8 @@ pub mod ipam_store;
 pub mod isolation;
 pub mod listener;
 pub mod mapping;
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+mod memory_copy;
 pub mod process;
 pub mod random;
 pub mod resolver;

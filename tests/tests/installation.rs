@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         test("a_plugin_that_is_not_installed_is_named", not_installed),
         test("a_file_that_is_no_plugin_is_refused_with_the_reason", no_plugin),
         test("a_reader_that_has_gone_ends_a_command_quietly", closed_pipe),
+        test("what_is_to_be_done_is_done_although_nobody_reads_of_it", unread),
         test("make_install_puts_all_where_weir_install_finds_it", make_install),
     ])
 }
@@ -279,6 +280,49 @@ fn closed_pipe(host: &Host) -> Result<()> {
         );
         ensure!(said.is_empty(), "{arguments:?}: {said}");
     }
+    Ok(())
+}
+
+/// A pipe that nobody reads from.
+fn unread_pipe() -> Result<Stdio> {
+    let (reader, writer) = std::io::pipe()?;
+    drop(reader);
+    Ok(writer.into())
+}
+
+fn unread(host: &Host) -> Result<()> {
+    let directory = host.directory("bin")?;
+    let key = host.directory("keys")?.join("key");
+    let (key, names) = (key.display().to_string(), ["loopback", "static"]);
+    let components = names.map(component);
+    let [first, second] = [components[0].as_str(), components[1].as_str()];
+    let bin_dir = directory.display().to_string();
+    let unread = |arguments: &[&str]| -> Result<()> {
+        let mut command = Command::new(programs::dist().join("bin/weir"));
+        command.args(arguments).stdin(Stdio::null()).stdout(unread_pipe()?).stderr(unread_pipe()?);
+        let status = command.status()?;
+        ensure!(status.success(), "{arguments:?}: {status}");
+        Ok(())
+    };
+    unread(&["keygen", "--output", &key])?;
+    ensure!(Path::new(&format!("{key}.pub")).exists());
+    unread(&["install", "--grant-requested", "--bin-dir", &bin_dir, first, second])?;
+    let installed = Installed { directory };
+    ensure!(names.iter().all(|name| installed.entry_path(name).exists()));
+
+    // Every host call is a line on standard error.
+    let container = host.container("unread")?;
+    let mut add = Command::new(installed.directory.join("loopback"));
+    add.env_clear().env("WEIR_LOG", "debug").env("CNI_COMMAND", "ADD").env("CNI_IFNAME", "lo");
+    add.env("CNI_CONTAINERID", &container.id).env("CNI_NETNS", &container.path).env("CNI_PATH", &bin_dir);
+    let config = installed.directory.join("config");
+    fs::write(&config, json!({"cniVersion": "1.0.0", "name": "net", "type": "loopback"}).to_string())?;
+    let output = add.stdin(fs::File::open(&config)?).stdout(Stdio::piped()).stderr(unread_pipe()?).output()?;
+    let answer = String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success() && answer.contains("127.0.0.1"), "{}: {answer}", output.status);
+
+    unread(&["remove", "--bin-dir", &bin_dir, names[0], names[1]])?;
+    ensure!(names.iter().all(|name| !installed.entry_path(name).exists()));
     Ok(())
 }
 

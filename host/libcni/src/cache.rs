@@ -8,6 +8,7 @@
 //! What cannot be read is reported as [`DamagedEntry`], with its path, and is in nobody's way: it can be removed and
 //! written over.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -15,7 +16,6 @@ use std::path::{Path, PathBuf};
 
 use cni_spec::Attachment;
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 mod damage;
 mod entry;
@@ -177,6 +177,15 @@ impl Cache {
         let attachment =
             |Owner { container_id, if_name: interface_name, .. }| Attachment { container_id, interface_name };
         Ok((of_network.map(attachment).collect(), damaged))
+    }
+
+    /// How many attachments each network has. What cannot be used is not counted.
+    pub fn attachments_by_network(&self) -> Result<BTreeMap<String, usize>, CacheError> {
+        let mut counts = BTreeMap::new();
+        for owner in self.entries_where::<Owner>(|_| true)?.0 {
+            *counts.entry(owner.network).or_default() += 1;
+        }
+        Ok(counts)
     }
 
     /// All entries of a container.

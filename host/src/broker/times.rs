@@ -4,6 +4,8 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::console;
+
 /// What the host is busy with. Each moment counts for one phase only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -88,7 +90,7 @@ pub fn report() {
     };
     let parts: Vec<String> =
         NAMES.iter().map(|(phase, name)| format!("\"{name}\": {}", microseconds(*phase))).collect();
-    eprintln!("{{\"weirTimes\": {{{}}}}}", parts.join(", "));
+    console::err(format_args!("{{\"weirTimes\": {{{}}}}}", parts.join(", ")));
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use super::Function;
+use crate::console;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +63,7 @@ pub fn line(plugin: &str, level: Level, message: &str) {
     let line = format!("weir: {plugin}: {name}: {shown}");
     match SINK.with_borrow(Clone::clone) {
         Some(sink) => sink(&line),
-        None => eprintln!("{line}"),
+        None => console::err(format_args!("{line}")),
     }
 }
 

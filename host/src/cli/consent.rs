@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write};
 
 use crate::compiler::Candidate;
+use crate::console;
 use crate::registry::{Entry, Grants};
 
 use super::grants::{edit, request};
@@ -29,7 +30,7 @@ pub(super) fn decide(
 ) -> Result<Grants, String> {
     let granted = match given {
         Given::File(grants) => {
-            eprint!("{}", introduction(candidate, &request::items(candidate.manifest)));
+            console::err_part(format_args!("{}", introduction(candidate, &request::items(candidate.manifest))));
             grants.clone()
         }
         Given::Requested => candidate.manifest.requested()?,
@@ -41,7 +42,7 @@ pub(super) fn decide(
     let native = Grants { native_delegates: native_delegates.to_vec(), ..Grants::default() };
     let granted = edit::add(&granted, &native)?;
     for warning in request::warnings(&granted) {
-        eprintln!("weir: {}: granted {warning}", candidate.manifest.name);
+        console::err(format_args!("weir: {}: granted {warning}", candidate.manifest.name));
     }
     Ok(granted)
 }
@@ -62,15 +63,16 @@ fn ask(candidate: &Candidate<'_>, installed: Option<&Entry>) -> Result<Grants, S
         return Ok(Grants::default());
     }
     match installed {
-        None => eprint!("{}", introduction(candidate, &asked)),
-        Some(installed) => eprint!("{}", upgrade(candidate, installed, &asked)),
+        None => console::err_part(format_args!("{}", introduction(candidate, &asked))),
+        Some(installed) => console::err_part(format_args!("{}", upgrade(candidate, installed, &asked))),
     }
     if !std::io::stdin().is_terminal() {
-        eprintln!("There is no terminal to ask on. --grant-requested grants this, --grant FILE what the file says.");
+        console::err(format_args!(
+            "There is no terminal to ask on. --grant-requested grants this, --grant FILE what the file says."
+        ));
         return Err("nobody has granted what it asks for".to_owned());
     }
-    eprint!("Grant this? [y/N] ");
-    let _ = std::io::stderr().flush();
+    console::err_part(format_args!("Grant this? [y/N] "));
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|e| format!("cannot read the answer: {e}"))?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {

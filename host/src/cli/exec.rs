@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::Directory;
 use crate::broker::fault::{Fault, Probe};
+use crate::console;
 use crate::contract;
 
 /// Arguments of `weir exec`.
@@ -38,11 +39,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let probe = Arc::new(Probe::new(arguments.fault, names));
     let status = contract::serve(&arguments.plugin, registry, Some(probe.clone()));
     if let Some(fault) = arguments.fault.filter(|fault| fault.number() > probe.calls()) {
-        eprintln!(
+        console::err(format_args!(
             "weir: the command made {} host calls; the fault at number {} had no effect",
             probe.calls(),
             fault.number()
-        );
+        ));
     }
     Ok(status)
 }

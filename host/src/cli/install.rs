@@ -9,6 +9,7 @@ use super::consent::{self, Given};
 use super::grants;
 use super::signing::Trust;
 use crate::compiler::{Candidate, InstallOptions, SignatureOptions, install};
+use crate::console;
 
 /// Arguments of `weir install`.
 #[derive(Debug, clap::Args)]
@@ -67,13 +68,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let decide = |candidate: &Candidate<'_>| consent::decide(candidate, given, &arguments.allow_native);
         let installed = install(&registry, component, &options, decide)?;
         let name = &installed.entry.name;
-        println!("installed {name} {} into {}", installed.entry.manifest.version, registry.bin_dir().display());
-        println!("  {}", installed.signature);
+        console::out(format_args!(
+            "installed {name} {} into {}",
+            installed.entry.manifest.version,
+            registry.bin_dir().display()
+        ));
+        console::out(format_args!("  {}", installed.signature));
         if let Some(newer) = &installed.newer_before {
-            println!("  this is older than {newer}, which was installed before");
+            console::out(format_args!("  this is older than {newer}, which was installed before"));
         }
         if installed.native_kept {
-            println!("  a native plugin {name} is there and stays; --overwrite-native replaces it");
+            console::out(format_args!("  a native plugin {name} is there and stays; --overwrite-native replaces it"));
         }
         grants::warn_of_missing(&installed.entry);
     }

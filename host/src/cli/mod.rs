@@ -21,6 +21,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use crate::compiler;
+use crate::console;
 use crate::registry::Registry;
 
 /// Runs CNI plugins as sandboxed WebAssembly components.
@@ -103,7 +104,7 @@ pub fn main() -> ExitCode {
     // As `diff` has it: 1 is an answer, so trouble is something else.
     let trouble = if matches!(command, Command::Diff(_)) { ExitCode::from(2) } else { ExitCode::FAILURE };
     run(command).unwrap_or_else(|error| {
-        eprintln!("weir: {error:#}");
+        console::err(format_args!("weir: {error:#}"));
         trouble
     })
 }
@@ -146,17 +147,17 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             for name in &names {
                 cni_spec::names::plugin_type(name)?;
                 compiler::remove(&registry, name)?;
-                println!("removed {name}");
+                console::out(format_args!("removed {name}"));
             }
             Ok(())
         }
         Command::Compile(directory) => {
             let done = compiler::recompile_stale(&directory.registry()?)?;
             if done.is_empty() {
-                println!("everything is up to date");
+                console::out(format_args!("everything is up to date"));
             }
             for name in done {
-                println!("compiled {name}");
+                console::out(format_args!("compiled {name}"));
             }
             Ok(())
         }

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 
 use super::Directory;
 use crate::compiler::{read_component, verify_installed};
+use crate::console;
 use crate::registry::Registry;
 use crate::signing::{PublicKey, SecretKey, Signature, TRUST_DIRECTORY, TrustDirectory, path_beside};
 
@@ -57,9 +58,12 @@ pub(super) struct Trust {
 pub(super) fn keygen(arguments: &KeygenArguments) -> anyhow::Result<()> {
     let key = SecretKey::generate()?;
     let files = key.write(&arguments.output)?;
-    println!("key {}", key.public().id());
-    println!("secret: {} (keep it to yourself)", files.secret.display());
-    println!("public: {} (into {TRUST_DIRECTORY} where plugins are installed)", files.public.display());
+    console::out(format_args!("key {}", key.public().id()));
+    console::out(format_args!("secret: {} (keep it to yourself)", files.secret.display()));
+    console::out(format_args!(
+        "public: {} (into {TRUST_DIRECTORY} where plugins are installed)",
+        files.public.display()
+    ));
     Ok(())
 }
 
@@ -73,7 +77,13 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
         let text = Signature::make(&key, &bytes).text().map_err(anyhow::Error::msg)?;
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
         let manifest = facts.manifest;
-        println!("signed {} {} with key {}: {}", manifest.name, manifest.version, key.public().id(), path.display());
+        console::out(format_args!(
+            "signed {} {} with key {}: {}",
+            manifest.name,
+            manifest.version,
+            key.public().id(),
+            path.display()
+        ));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod needs;
 
 use cni_spec::error::Error as CniError;
 use weir_native::confinement::{Support, capabilities, landlock, no_new_privileges, seccomp};
+use weir_native::isolation;
 
 use crate::broker::trace::{self, Level};
 use crate::contract::code;
@@ -40,6 +41,12 @@ pub(crate) fn apply(session: &Session, entry: &Entry) -> Result<Confined, CniErr
     if needs.native {
         trace::line(&entry.name, Level::Debug, "not confined: native plugins are granted");
         return Ok(Confined::default());
+    }
+    if needs.children
+        && let Err(error) = isolation::stay_on_one_processor()
+    {
+        // Slower, and nothing else.
+        trace::line(&entry.name, Level::Debug, &error.message);
     }
     match confine(&needs, &files::reach(session, &needs)) {
         Ok(missing) => {

@@ -14,6 +14,7 @@ use super::{Command, Input, Invocation, Setting, Variables, code};
 use crate::broker::fault::Probe;
 use crate::broker::times::{self, Phase};
 use crate::broker::trace::{self, Level};
+use crate::console;
 use crate::ledger;
 use crate::registry::{Registry, RegistryError};
 use crate::sandbox::{self, PluginOutcome, Session};
@@ -23,11 +24,11 @@ pub fn main() -> ExitCode {
     let called_as = std::env::args_os().next().unwrap_or_default();
     let name = Path::new(&called_as).file_name().unwrap_or_default().to_string_lossy().into_owned();
     if name == "weir-cni" || name.is_empty() {
-        eprintln!(
+        console::err(format_args!(
             "weir-cni {} runs CNI plugins as WebAssembly. It is called through the links that `weir install` makes, by the \
              name of a plugin.",
             env!("CARGO_PKG_VERSION")
-        );
+        ));
         return ExitCode::from(2);
     }
     match Registry::of_this_program() {
@@ -133,8 +134,8 @@ pub fn answer(
 fn about(name: &str, registry: &Registry) -> Result<(), Error> {
     let entry = registry.entry(name).map_err(unavailable)?;
     let versions: Vec<String> = entry.manifest.cni_versions.iter().map(ToString::to_string).collect();
-    eprintln!("CNI plugin {name} {}: {}", entry.manifest.version, entry.manifest.description);
-    eprintln!("CNI versions: {}", versions.join(", "));
+    console::err(format_args!("CNI plugin {name} {}: {}", entry.manifest.version, entry.manifest.description));
+    console::err(format_args!("CNI versions: {}", versions.join(", ")));
     Ok(())
 }
 

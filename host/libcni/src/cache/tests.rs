@@ -173,6 +173,8 @@ fn entries_are_found_by_network_and_by_container() {
     let of_network = [attachment("c1", "eth0"), attachment("c1", "eth1"), attachment("c2", "eth0")];
     assert_eq!(cache.attachments_of_network("net").unwrap(), (of_network.to_vec(), Vec::new()));
     assert_eq!(cache.attachments_of_network("ne").unwrap().0, []);
+    let counts = cache.attachments_by_network().unwrap();
+    assert_eq!(counts.into_iter().collect::<Vec<_>>(), [("net".to_owned(), 3), ("two".to_owned(), 1)]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Directory;
 use crate::compiler;
+use crate::console;
 use crate::registry::{Entry, GrantLine, Grants, Manifest, Registry, keys};
 
 /// Arguments of `weir grant`.
@@ -153,10 +154,10 @@ fn change_to(registry: &Registry, mut entry: Entry, grants: Grants) -> anyhow::R
 /// Tell which imports are not granted: the plugin cannot run without them.
 pub(super) fn warn_of_missing(entry: &Entry) {
     if let Some(interface) = entry.missing_grant() {
-        eprintln!(
+        console::err(format_args!(
             "weir: {} imports {interface}, which is not granted: its calls give error 101 until it is",
             entry.name
-        );
+        ));
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::output::{self, Format};
 use super::settings::{Handed, Interface, Settings};
 use super::{container_id, failure};
+use crate::console;
 
 /// Which attachment.
 #[derive(Debug, clap::Args)]
@@ -144,7 +145,7 @@ fn remembered(
     let Some(entry) = cache.read(name, &conf.container_id, &conf.if_name)? else {
         return Err(anyhow::Error::from(error).context("and nothing is remembered of this attachment"));
     };
-    eprintln!("weir: {error}: using the configuration that was remembered with the attachment");
+    console::err(format_args!("weir: {error}: using the configuration that was remembered with the attachment"));
     Ok(network(&entry.config)?)
 }
 

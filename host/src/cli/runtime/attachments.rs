@@ -65,9 +65,13 @@ impl<'a> Listed<'a> {
 }
 
 pub(super) fn attachments(arguments: &Arguments) -> anyhow::Result<()> {
-    let (mut entries, damaged) = Cache::new(arguments.settings.cache_dir()).entries()?;
+    let cache = Cache::new(arguments.settings.cache_dir());
+    let (mut entries, damaged) = match (&arguments.network, &arguments.container_id) {
+        (Some(network), _) => cache.entries_of_network(network)?,
+        (None, Some(container_id)) => cache.entries_of_container(container_id)?,
+        (None, None) => cache.entries()?,
+    };
     entries.retain(|entry| arguments.container_id.as_ref().is_none_or(|id| entry.container_id == *id));
-    entries.retain(|entry| arguments.network.as_ref().is_none_or(|name| entry.network == *name));
     entries.sort_by(|a, b| (&a.network, &a.container_id, &a.if_name).cmp(&(&b.network, &b.container_id, &b.if_name)));
     let document =
         Document { attachments: entries.iter().map(Listed::of).collect(), damaged: output::damaged(&damaged) };

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Map, Value};
 
 use super::output::{self, Format};
+use crate::console;
 
 /// Exit status for wrong arguments, as the parser of arguments has it.
 const WRONG_ARGUMENTS: u8 = 2;
@@ -57,14 +58,14 @@ pub(super) fn report(format: Format, outcome: anyhow::Result<()>) -> ExitCode {
         && status == FAILED
         && let Err(error) = output::print(format, &document(&error), String::new)
     {
-        eprintln!("weir: {error:#}");
+        console::err(format_args!("weir: {error:#}"));
     }
     ExitCode::from(status)
 }
 
 /// Say it on standard error; the exit status.
 pub(super) fn tell(error: &anyhow::Error) -> u8 {
-    eprintln!("weir: {}", words(error));
+    console::err(format_args!("weir: {}", words(error)));
     if error.is::<WrongArguments>() { WRONG_ARGUMENTS } else { FAILED }
 }
 

@@ -76,8 +76,8 @@ fn files(settings: &Settings) -> anyhow::Result<Vec<NetworkFile>> {
 
 fn list(settings: &Settings) -> anyhow::Result<()> {
     let files = files(settings)?;
-    let (attached, _) = Cache::new(settings.cache_dir()).entries()?;
-    let count = |name: &str| attached.iter().filter(|entry| entry.network == name).count();
+    let attached = Cache::new(settings.cache_dir()).attachments_by_network()?;
+    let count = |name: &str| attached.get(name).copied().unwrap_or_default();
     let listed: Vec<Value> = files
         .iter()
         .map(|NetworkFile { path, network }| match network {

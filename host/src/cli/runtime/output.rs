@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::settings::Settings;
 use super::table::Table;
+use crate::console;
 
 /// Documents of many attachments are printed in pieces of this size.
 const BUFFER: usize = 64 << 10;
@@ -46,7 +47,7 @@ pub(super) fn print(format: Format, document: &impl Serialize, text: impl FnOnce
 /// Tell which entries of the cache cannot be used.
 pub(super) fn warn(damaged: &[DamagedEntry]) {
     for entry in damaged {
-        eprintln!("weir: {entry}");
+        console::err(format_args!("weir: {entry}"));
     }
 }
 

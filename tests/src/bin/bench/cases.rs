@@ -116,11 +116,15 @@ pub(crate) fn all() -> Vec<Case> {
         case(&["sbr ADD", "sbr DEL"], |host, programs| last_of_chain(host, &programs, json!({"type": "sbr"}))),
         case(&["chain of five ADD", "chain of five DEL"], chain_of_five),
         case(&["chain of five ADD, weir in process", "chain of five DEL, weir in process"], |host, programs| {
-            // Nobody runs native plugins so: they are executed, as above.
-            let is_ours = programs.directories == Programs::weir()?.directories;
-            chain_of_five(host, if is_ours { programs.in_process(host)? } else { programs })
+            chain_of_five(host, in_process(host, programs)?)
         }),
     ]
+}
+
+/// Our plugins in a process that lives on and keeps their code. Nobody runs native ones so: they are executed.
+fn in_process(host: &Host, programs: Programs) -> Result<Programs> {
+    let is_ours = programs.directories == Programs::weir()?.directories;
+    if is_ours { programs.in_process(host) } else { Ok(programs) }
 }
 
 /// What is measured against the same plugins compiled natively: see `same_logic`.
@@ -133,6 +137,10 @@ pub(crate) fn same_logic() -> Vec<Case> {
             add_and_del(host, &programs, "loopback", &json!({"type": "loopback"}), "lo")
         }),
         case(&["sandbox, bridge ADD", "sandbox, bridge DEL"], |host, programs| {
+            add_and_del(host, &programs, "bridge", &bridge(&["10.1.0.0/16"]), "eth0")
+        }),
+        case(&["sandbox, bridge ADD, weir in process", "sandbox, bridge DEL, weir in process"], |host, programs| {
+            let programs = in_process(host, programs)?;
             add_and_del(host, &programs, "bridge", &bridge(&["10.1.0.0/16"]), "eth0")
         }),
     ]

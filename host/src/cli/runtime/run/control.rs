@@ -6,6 +6,8 @@ use libcni::Cancellation;
 use weir_native::end_signals::{EndSignal, EndSignals};
 use weir_native::foreground::Started;
 
+use crate::console;
+
 /// Where the run is.
 #[derive(Debug)]
 enum Phase {
@@ -79,7 +81,7 @@ impl Control {
             Phase::Running(command) => {
                 let _ = command.signal(signal.number);
             }
-            Phase::Detaching => eprintln!("weir: detaching; this takes a moment"),
+            Phase::Detaching => console::err(format_args!("weir: detaching; this takes a moment")),
         }
     }
 

@@ -24,6 +24,7 @@ use self::publish::Publish;
 use self::record::{Attachment, Record, Records, Run};
 use super::settings::{Handed, Settings};
 use super::{attach, failure, output};
+use crate::console;
 
 /// Exit status where `weir run` itself fails, as other programs have it that run commands in containers.
 const FAILED: u8 = 125;
@@ -202,7 +203,7 @@ fn attach(cni: &CniConfig, network: &Wanted) -> anyhow::Result<NetworkResult> {
     let result = cni.add_network_list(&network.list, &network.conf)?;
     if io::stderr().is_terminal() {
         let addresses = output::addresses(&result.result);
-        eprintln!("weir: {} on {}: {addresses}", network.conf.if_name, network.list.name);
+        console::err(format_args!("weir: {} on {}: {addresses}", network.conf.if_name, network.list.name));
     }
     Ok(result)
 }
@@ -215,10 +216,10 @@ fn detach<'a>(cni: &CniConfig, attachments: impl Iterator<Item = (&'a NetworkCon
             Ok(deleted) => output::warn(&deleted.damaged),
             Err(error) => {
                 all = false;
-                eprintln!(
+                console::err(format_args!(
                     "weir: detach {} from {}: {error}; the next weir run or weir gc tries again",
                     conf.if_name, list.name
-                );
+                ));
             }
         }
     }
@@ -254,7 +255,7 @@ fn ended_by(signal: i32) -> ExitCode {
 }
 
 fn not_started(program: &OsStr, error: &io::Error) -> ExitCode {
-    eprintln!("weir: run {}: {error}", program.display());
+    console::err(format_args!("weir: run {}: {error}", program.display()));
     let is_missing = error.kind() == io::ErrorKind::NotFound;
     ExitCode::from(if is_missing { NO_COMMAND } else { NOT_EXECUTABLE })
 }
@@ -280,12 +281,12 @@ fn remove(path: Option<&Path>) {
 /// Detach what runs that were killed have left. What fails stays on record.
 pub(super) fn recover(cni: &CniConfig, records: Records) {
     for (path, why) in records.damaged {
-        eprintln!("weir: {}: {why}; remove it if nothing of it is attached", path.display());
+        console::err(format_args!("weir: {}: {why}; remove it if nothing of it is attached", path.display()));
     }
     for (record, run) in records.abandoned {
-        eprintln!("weir: {} was killed; detaching what it has left", run.container_id);
+        console::err(format_args!("weir: {} was killed; detaching what it has left", run.container_id));
         if let Err(error) = recover_run(cni, record, &run) {
-            eprintln!("weir: {}: {error:#}", run.container_id);
+            console::err(format_args!("weir: {}: {error:#}", run.container_id));
         }
     }
 }
