@@ -6,7 +6,7 @@ set -euo pipefail
 base="iproute2 iptables nftables iputils-ping"
 case "${1:?demo, test, vm or bench}" in
     demo) packages="$base util-linux curl jq python3-minimal" ;;
-    test) packages="$base util-linux busybox-static conntrack containernetworking-plugins containerd runc podman conmon uidmap dbus firewalld dnsmasq-base" ;;
+    test) packages="$base util-linux busybox-static conntrack containernetworking-plugins containerd runc podman conmon python3-grpcio uidmap dbus firewalld dnsmasq-base" ;;
     vm) packages="$base busybox-static qemu-system-x86 cpio xz-utils zstd" ;;
     bench) packages="$base containernetworking-plugins" ;;
     *) echo "setup.sh: unknown target $1" >&2; exit 2 ;;

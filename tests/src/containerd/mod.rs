@@ -1,4 +1,7 @@
-//! containerd through `ctr run --cni`, which looks for plugins in /opt/cni/bin and for networks in /etc/cni/net.d only.
+//! containerd: through `ctr run --cni`, and in [`cri`] as kubelet uses it. It looks for plugins in /opt/cni/bin and for
+//! networks in /etc/cni/net.d.
+
+pub mod cri;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -25,6 +28,11 @@ pub struct Containerd {
 impl Containerd {
     /// Start it, with this directory in place of /opt/cni/bin and this network. Skips the test where containerd cannot be.
     pub fn start(host: &Host, plugins: &Path, network: &Value) -> Result<Self> {
+        Self::configured(host, plugins, network, "disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n", "")
+    }
+
+    /// The same with these lines in its configuration: at its head, and behind.
+    fn configured(host: &Host, plugins: &Path, network: &Value, head: &str, more: &str) -> Result<Self> {
         require_root()?;
         for (program, package) in [("containerd", "containerd"), ("ctr", "containerd"), ("runc", "runc")] {
             require_program(program, package)?;
@@ -38,8 +46,7 @@ impl Containerd {
         let directory = host.directory("containerd")?;
         let socket = directory.join("socket");
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n\
-             [grpc]\naddress = {socket:?}\n",
+            "version = 2\nroot = {:?}\nstate = {:?}\n{head}[grpc]\naddress = {socket:?}\n{more}",
             directory.join("root"),
             directory.join("state"),
         );
