@@ -121,8 +121,8 @@ mod tests {
     /// What should come of it, byte by byte.
     fn expected(before: &[u8], to: usize, from: usize, length: usize) -> Vec<u8> {
         let mut after = before.to_vec();
-        for at in 0..length {
-            after[to + at] = before[from + at];
+        for (target, source) in after[to..].iter_mut().zip(&before[from..]).take(length) {
+            *target = *source;
         }
         after
     }

@@ -1,6 +1,6 @@
 //! What an operator is shown and asked before a plugin is installed, and what is granted by the answer.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 use crate::compiler::Candidate;
 use crate::console;

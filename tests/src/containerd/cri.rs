@@ -48,7 +48,7 @@ impl Cri {
 
     /// Whether it says that it is ready for networks.
     pub fn is_network_ready(&self) -> Result<bool> {
-        Ok(self.json(&["status"])?["NetworkReady"] == true)
+        Ok(self.json(&["status"])?.get("NetworkReady") == Some(&Value::Bool(true)))
     }
 
     /// Start a pod with these ports of the host for ports of its own (`8080:80`); its ID.
