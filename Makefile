@@ -47,6 +47,7 @@ WASI := $(TARGET_DIR)/wasm32-wasip2/plugin
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# `weir` with thin link-time optimisation: that takes two minutes less, and its own speed matters little.
 build: setup-rust ## Build dist/bin/weir, dist/bin/weir-cni and dist/plugins/*.wasm
 	@echo "[1/4] weir-cni (the host, without a compiler)"
 	cargo build --release --locked --package weir --bin weir-cni
@@ -54,7 +55,7 @@ build: setup-rust ## Build dist/bin/weir, dist/bin/weir-cni and dist/plugins/*.w
 	@rm -rf $(DIST)/installed # what tests of an earlier build installed
 	install -m 0755 $(RELEASE)/weir-cni $(DIST)/bin/weir-cni
 	@echo "[2/4] weir (the operator's command, with the compiler: some minutes the first time)"
-	cargo build --release --locked --package weir --bin weir --features compiler
+	cargo build --release --locked --config 'profile.release.lto="thin"' --package weir --bin weir --features compiler
 	install -m 0755 $(RELEASE)/weir $(DIST)/bin/weir
 	@echo "[3/4] plugins"
 	cargo build --profile plugin --locked --target wasm32-unknown-unknown $(PLUGINS:%=--package weir-plugin-%)
