@@ -1,8 +1,8 @@
 //! memcpy and memmove for x86-64 with musl, whose own begin with `rep movs`: that takes the processor some 40 ns before the
 //! first byte, and a start copies some four thousand times, mostly less than 64 bytes.
 //!
-//! In assembly, and in no function of Rust: the compiler may turn a loop that copies into a call of memcpy, and drops a
-//! function of this name where it optimizes the whole program. Both names are here as musl's memmove needs its memcpy.
+//! In assembly, and in no function of Rust: the compiler may turn a loop that copies into a call of memcpy, and may drop
+//! a function of this name where it optimizes the whole program. Both names are here as musl's memmove needs its memcpy.
 
 use std::arch::global_asm;
 

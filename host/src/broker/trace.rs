@@ -63,7 +63,7 @@ pub fn line(plugin: &str, level: Level, message: &str) {
     let line = format!("weir: {plugin}: {name}: {shown}");
     match SINK.with_borrow(Clone::clone) {
         Some(sink) => sink(&line),
-        None => console::err(format_args!("{line}")),
+        None => console::err(line),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn decide(
 ) -> Result<Grants, String> {
     let granted = match given {
         Given::File(grants) => {
-            console::err_part(format_args!("{}", introduction(candidate, &request::items(candidate.manifest))));
+            console::err_part(introduction(candidate, &request::items(candidate.manifest)));
             grants.clone()
         }
         Given::Requested => candidate.manifest.requested()?,
@@ -63,16 +63,14 @@ fn ask(candidate: &Candidate<'_>, installed: Option<&Entry>) -> Result<Grants, S
         return Ok(Grants::default());
     }
     match installed {
-        None => console::err_part(format_args!("{}", introduction(candidate, &asked))),
-        Some(installed) => console::err_part(format_args!("{}", upgrade(candidate, installed, &asked))),
+        None => console::err_part(introduction(candidate, &asked)),
+        Some(installed) => console::err_part(upgrade(candidate, installed, &asked)),
     }
     if !std::io::stdin().is_terminal() {
-        console::err(format_args!(
-            "There is no terminal to ask on. --grant-requested grants this, --grant FILE what the file says."
-        ));
+        console::err("There is no terminal to ask on. --grant-requested grants this, --grant FILE what the file says.");
         return Err("nobody has granted what it asks for".to_owned());
     }
-    console::err_part(format_args!("Grant this? [y/N] "));
+    console::err_part("Grant this? [y/N] ");
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).map_err(|e| format!("cannot read the answer: {e}"))?;
     if !matches!(answer.trim(), "y" | "Y" | "yes") {

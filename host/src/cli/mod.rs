@@ -154,7 +154,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Compile(directory) => {
             let done = compiler::recompile_stale(&directory.registry()?)?;
             if done.is_empty() {
-                console::out(format_args!("everything is up to date"));
+                console::out("everything is up to date");
             }
             for name in done {
                 console::out(format_args!("compiled {name}"));

@@ -42,6 +42,7 @@ pub(crate) fn apply(session: &Session, entry: &Entry) -> Result<Confined, CniErr
         trace::line(&entry.name, Level::Debug, "not confined: native plugins are granted");
         return Ok(Confined::default());
     }
+    // Here, as the filter of system calls will refuse it.
     if needs.children
         && let Err(error) = isolation::stay_on_one_processor()
     {

@@ -146,15 +146,19 @@ pub fn spawn(kept: &[RawFd], body: impl FnOnce(Channel)) -> Result<(Child, Chann
     Ok((child, ours))
 }
 
-/// From now on this process, and those that it starts, run on the processor that it is on. Who takes turns with a child
-/// loses time where each turn wakes up another processor: a message takes a tenth of the time on one.
+/// From now on this thread, and the processes that it starts, run on the processor that it is on. Who takes turns with a
+/// child loses time where each turn wakes up another processor.
 ///
 /// # Errors
-/// Where the system refuses it.
+/// Where the system refuses it, or the processor has a number that is too high for the call.
 pub fn stay_on_one_processor() -> Result<()> {
-    let mut one = CpuSet::new();
-    one.set(sched_getcpu());
-    sched_setaffinity(None, &one).map_err(|errno| Error::io("stay on one processor", &errno.into()))
+    const DOING: &str = "stay on one processor";
+    let (processor, mut one) = (sched_getcpu(), CpuSet::new());
+    if processor >= CpuSet::MAX_CPU {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{DOING}: it is number {processor}")));
+    }
+    one.set(processor);
+    sched_setaffinity(None, &one).map_err(|errno| Error::io(DOING, &errno.into()))
 }
 
 /// How many threads this process has: each is a directory, and so a link of the one above.

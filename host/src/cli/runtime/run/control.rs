@@ -81,7 +81,7 @@ impl Control {
             Phase::Running(command) => {
                 let _ = command.signal(signal.number);
             }
-            Phase::Detaching => console::err(format_args!("weir: detaching; this takes a moment")),
+            Phase::Detaching => console::err("weir: detaching; this takes a moment"),
         }
     }
 
